@@ -1,0 +1,3 @@
+module cosmicman
+
+go 1.26
