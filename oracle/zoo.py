@@ -10,6 +10,7 @@ write them from the table below, and import it to load the parts.
 
 import argparse
 import copy
+import functools
 import json
 import math
 import os
@@ -439,26 +440,26 @@ def scheduler(name):
     return getattr(diffusers, config_["_class_name"]).from_config(config_)
 
 
-_vocabulary = None
-
-
-def tokenizer(pad="<|endoftext|>"):
-    """The CLIP tokenizer, from the merges that open_clip ships."""
-    global _vocabulary
+@functools.cache
+def vocabulary():
+    """CLIP's vocabulary (word -> id) and merges, from the list that open_clip ships."""
     import gzip
 
     import open_clip
+
+    path = pathlib.Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+    lines = gzip.open(path).read().decode().split("\n")
+    merges = [tuple(line.split()) for line in lines[1 : 49152 - 256 - 2 + 1]]
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    symbols = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    words = symbols + [s + "</w>" for s in symbols] + ["".join(m) for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
+    return {w: i for i, w in enumerate(words)}, merges
+
+
+def tokenizer(pad="<|endoftext|>"):
     from transformers import CLIPTokenizer
 
-    if _vocabulary is None:
-        path = pathlib.Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
-        lines = gzip.open(path).read().decode().split("\n")
-        merges = [tuple(line.split()) for line in lines[1 : 49152 - 256 - 2 + 1]]
-        printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-        symbols = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
-        words = symbols + [s + "</w>" for s in symbols] + ["".join(m) for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
-        _vocabulary = ({w: i for i, w in enumerate(words)}, merges)
-    vocab, merges = _vocabulary
+    vocab, merges = vocabulary()
     return CLIPTokenizer(vocab=dict(vocab), merges=list(merges), pad_token=pad, model_max_length=77)
 
 
