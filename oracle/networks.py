@@ -1,4 +1,4 @@
-"""Reference outputs of single networks: text encoders, UNet, VAE encoder and decoder of every zoo entry.
+"""Reference outputs of single networks: text encoders, UNet, VAE encoder and decoder of every zoo entry that adds one.
 
 Writes model/testdata/<entry>.json, the cases with their inputs, and model/testdata/<entry>.safetensors, the outputs in float32. Inputs
 are small integers, or normal noise that follows from a seed, so that only outputs are stored.
@@ -184,7 +184,7 @@ def main():
         (case,) = [c for c in cases(args.entries[0]) if c["name"] == args.case]
         trace(zoo.load(args.entries[0], folder(case["part"])), case, args.trace)
         return
-    for name in args.entries or zoo.TABLE:
+    for name in args.entries or zoo.NETWORKS:
         write(name)
 
 

@@ -308,6 +308,17 @@ TABLE = {
     ),
 }
 
+# Schedules written before two keys were fixed: the SD pipeline sets steps_offset to 1 and clip_sample to false where they are not,
+# but a sampler made from that config afterwards takes its own default for a key that the file doesn't have.
+_old = TABLE["zero-snr"] | {"unet": unet([32, 64], "CD", "UC", 4, 32, layers_per_block=1)}
+_betas = {"_diffusers_version": "0.2.2", "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085}
+SCHEDULES = {
+    "schedule-old": _old | {"scheduler": _betas | {"_class_name": "DDIMScheduler", "clip_sample": True, "steps_offset": 0}},
+    "schedule-bare": _old | {"scheduler": _betas | {"_class_name": "DDIMScheduler", "set_alpha_to_one": False}},
+}
+NETWORKS = list(TABLE)
+TABLE |= SCHEDULES
+
 # Full-size shapes, for speed and memory; not part of testdata/zoo.
 FULL = {
     "sd15": sd(
