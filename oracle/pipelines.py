@@ -83,12 +83,12 @@ def sweep():
     return out
 
 
-def few(*samplers):
+def few(*samplers, small=(56, 40)):
     out = []
     for i, sampler in enumerate(samplers):
         out.append(case(BODY, sampler, 8, 7.5, seed=50 + i))
         out.append(case(FACE, sampler, 3, 3.0, [BAD, "", None][i % 3], seed=60 + i, size=(72, 104)))
-    out.append(case(TEXT, samplers[0], 30, 5.0, "", seed=70, size=(56, 40)))
+    out.append(case(TEXT, samplers[0], 30, 5.0, "", seed=70, size=small))
     out.append(case(BODY, samplers[-1], 2, 1.0, seed=71, count=2))
     return out
 
@@ -100,7 +100,7 @@ CASES = {
         case(BODY, "ddim", 6, seed=80, size=(72, 64), unet="tiny-sdxl"), case(FACE, "euler_a", 4, seed=81, unet="tiny-sdxl")],
     "tiny-sd2": few("ddim", "euler", "dpm", "heun") + [case(BODY, s, 6, seed=90) for s in ("pndm", "lms", "euler_a", "unipc")],
     "odd-blocks": few("ddim", "pndm", "euler_a"),
-    "odd-time": few("ddim", "lms", "unipc"),
+    "odd-time": few("ddim", "lms", "unipc", small=(88, 64)),
     "odd-cross": few("ddim", "dpm_karras"),
     "odd-vae": few("ddim", "euler"),
     "odd-vae8": few("ddim", "euler_a"),
