@@ -88,12 +88,37 @@ def shard(root, pipe, name):
             raise SystemExit(f"{root / part} was not sharded")
 
 
+def save_full(root, name):
+    """A full-size pipeline, written tensor by tensor: SDXL's UNet alone would fill 10 GB of memory."""
+    for part in zoo.parts(name):
+        with torch.device("meta"):
+            module = zoo.build(part, zoo.config(name, part))
+        module.config.save_pretrained(root / part) if part.startswith("text") else module.save_config(root / part)
+        file = "model.safetensors" if part.startswith("text") else "diffusion_pytorch_model.safetensors"
+        tensors, header, end = zoo.weights(module), {"__metadata__": {"format": "pt"}}, 0
+        for key, t in tensors.items():
+            header[key] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [end, end + 4 * t.numel()]}
+            end += 4 * t.numel()
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with open(root / part / file, "wb") as out:
+            out.write(len(text).to_bytes(8, "little") + text)
+            for key, t in tensors.items():
+                out.write(zoo.weight(part, zoo.canonical(part, key), t.shape).numpy().tobytes())
+    for folder, pad in zoo.pad_tokens(name).items():
+        zoo.tokenizer(pad).save_pretrained(root / folder)
+    zoo.scheduler(name).save_pretrained(root / "scheduler")
+    (root / "model_index.json").write_text(zoo.encode(zoo.index(name)))
+
+
 def save(out, name, layout):
     root = out / (name if layout == "default" else f"{name}-{layout}")
     if root.exists():
         shutil.rmtree(root)
     if layout == "unet":
         return save_unet(root, name)
+    if layout == "default" and name in zoo.FULL:
+        return save_full(root, name)
     pipe = zoo.pipeline(name)
     if layout in ("fp16", "bf16"):
         pipe.to(dtype=torch.float16 if layout == "fp16" else torch.bfloat16)

@@ -1,6 +1,6 @@
 """The zoo: tiny pipelines of many shapes, as configs without weights.
 
-Every entry is a diffusers folder testdata/zoo/<name>/ that holds only JSON. The weights follow from the tensors' names (see fill), so
+Every entry is a diffusers folder testdata/zoo/<name>/ that holds only JSON. The weights follow from the tensors' names (see weight), so
 that the Go tests and the scripts here have the same numbers and none are committed. The JSON files are the truth: run this file to
 write them from the table below, and import it to load the parts.
 
@@ -388,27 +388,31 @@ def randn(shape, text):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed_of(text)), dtype=torch.float32)
 
 
-@torch.no_grad()
-def fill(module, part, seed=0):
-    """Give every weight the number that follows from the seed, the part and its name.
+def weight(part, name, shape, seed=0):
+    """The numbers of one tensor, which follow from the seed, the part and the tensor's name.
 
     Norm scales lie near 1, biases near 0, embeddings at half a unit; the rest keeps the variance of what flows through, so that
     random networks of any depth still answer to all of their inputs.
     """
-    for key, tensor in module.state_dict(keep_vars=True).items():
-        if key.endswith("position_ids"):
-            continue
-        name = canonical(part, key)
-        r = randn(tuple(tensor.shape), f"{seed}/{part}/{name}")
-        if name.endswith(".weight") and tensor.dim() == 1:
-            r = r.mul_(0.1).add_(1)
-        elif name.endswith(".bias"):
-            r = r.mul_(0.05)
-        elif "_embedding.weight" in name:
-            r = r.mul_(0.5)
-        else:
-            r = r.mul_(torch.tensor(1 / math.sqrt(math.prod(tensor.shape[1:])), dtype=torch.float32))
-        tensor.copy_(r)
+    r = randn(tuple(shape), f"{seed}/{part}/{name}")
+    if name.endswith(".weight") and len(shape) == 1:
+        return r.mul_(0.1).add_(1)
+    if name.endswith(".bias"):
+        return r.mul_(0.05)
+    if "_embedding.weight" in name:
+        return r.mul_(0.5)
+    return r.mul_(torch.tensor(1 / math.sqrt(math.prod(shape[1:])), dtype=torch.float32))
+
+
+def weights(module):
+    """The tensors of a module that a checkpoint holds: key -> tensor."""
+    return {k: v for k, v in module.state_dict(keep_vars=True).items() if not k.endswith("position_ids")}
+
+
+@torch.no_grad()
+def fill(module, part, seed=0):
+    for key, tensor in weights(module).items():
+        tensor.copy_(weight(part, canonical(part, key), tensor.shape, seed))
     return module.eval()
 
 
