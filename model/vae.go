@@ -14,7 +14,7 @@ type VAEConfig struct {
 	SampleSize                              [2]int64
 	MidAttention, QuantConv, PostQuantConv  bool
 	ForceUpcast                             bool // overflows in float16
-	ScalingFactor, ShiftFactor              float64
+	ScalingFactor                           float64
 	LatentsMean, LatentsStd                 []float64 // a channel; nil where the scale alone holds
 }
 
@@ -45,7 +45,7 @@ func ParseVAE(data []byte) (VAEConfig, error) {
 		MidAttention:   r.bool("mid_block_add_attention", true),
 		QuantConv:      r.bool("use_quant_conv", true), PostQuantConv: r.bool("use_post_quant_conv", true),
 		ForceUpcast:   r.bool("force_upcast", true),
-		ScalingFactor: r.float("scaling_factor", 0.18215), ShiftFactor: r.float("shift_factor", 0),
+		ScalingFactor: r.float("scaling_factor", 0.18215),
 	}
 	if c.InChannels != 3 || c.OutChannels != 3 {
 		r.fault("in_channels", "and out_channels are %d and %d, expected 3 (red, green, blue)", c.InChannels, c.OutChannels)
