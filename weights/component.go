@@ -19,24 +19,31 @@ const (
 
 // Component is one network's folder: its config and its weights.
 type Component struct {
-	Name       string // its part in the pipeline, such as "unet"
-	Kind       Kind
-	Dir        string // as given
-	ConfigPath string
-	Config     []byte // config.json: an object, checked for duplicate keys and nothing else
-	Variant    string // of the files taken, "" for the plain ones
-	Index      *Index
+	Name    string // its part in the pipeline, such as "unet"
+	Kind    Kind
+	Dir     string // as given
+	Config  Config // config.json
+	Variant string // of the files taken, "" for the plain ones
+	Index   *Index
 	// Unused names the weight files and indexes in Dir that were not taken.
 	Unused []string
+}
+
+// Config is a config file as it lies on disk: one JSON object without duplicate
+// keys; what it says is for its reader to check. NaN and Infinity may stand in
+// it, as Python writes them.
+type Config struct {
+	Path string
+	JSON []byte
 }
 
 // OpenComponent opens a network's folder: config.json and the weights in one
 // file or in shards with an index. variant, such as "fp16", is preferred where
 // the folder has it; otherwise the plain files are, then any variant there is.
 func OpenComponent(name string, kind Kind, dir, variant string) (*Component, error) {
-	c := &Component{Name: name, Kind: kind, Dir: dir, ConfigPath: filepath.Join(dir, "config.json")}
+	c := &Component{Name: name, Kind: kind, Dir: dir}
 	var err error
-	if c.Config, err = readConfig(c.ConfigPath); err != nil {
+	if c.Config, err = readConfig(filepath.Join(dir, "config.json")); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	list, err := listFolder(dir)
@@ -67,17 +74,15 @@ func OpenComponent(name string, kind Kind, dir, variant string) (*Component, err
 	return c, nil
 }
 
-// readConfig reads a JSON object, as diffusers writes configs: NaN and Infinity
-// may occur in it.
-func readConfig(path string) ([]byte, error) {
+func readConfig(path string) (Config, error) {
 	b, err := readSmall(path, maxConfig)
 	if err != nil {
-		return nil, err
+		return Config{}, err
 	}
 	if err := checkObject(b); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return b, nil
+	return Config{path, b}, nil
 }
 
 func checkObject(b []byte) error {
@@ -92,13 +97,12 @@ func checkObject(b []byte) error {
 	return s.end()
 }
 
-// stringMember returns a string member of a checked JSON object, "" where there
-// is none.
-func stringMember(object []byte, name string) string {
-	s := &scanner{b: object, python: true}
+// className returns the _class_name of a diffusers config, "" where there is none.
+func (c Config) className() string {
+	s := &scanner{b: c.JSON, python: true}
 	value := ""
 	_ = s.object(func(key string) (err error) {
-		if key == name && s.peek() == '"' {
+		if key == "_class_name" && s.peek() == '"' {
 			value, err = s.str()
 			return err
 		}

@@ -1,0 +1,134 @@
+package weights
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// HubCache returns the folder of the local Hugging Face cache by the rules of
+// huggingface_hub: HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub,
+// else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub. It
+// returns "" where getenv knows none of these nor HOME.
+func HubCache(getenv func(string) string) string {
+	home := getenv("HOME")
+	for _, v := range []struct{ name, below string }{
+		{"HF_HUB_CACHE", ""},
+		{"HUGGINGFACE_HUB_CACHE", ""},
+		{"HF_HOME", "hub"},
+		{"XDG_CACHE_HOME", "huggingface/hub"},
+	} {
+		if dir := getenv(v.name); dir != "" {
+			if dir == "~" || strings.HasPrefix(dir, "~/") {
+				dir = filepath.Join(home, dir[1:])
+			}
+			return filepath.Join(dir, v.below)
+		}
+	}
+	if home == "" {
+		return ""
+	}
+	return filepath.Join(home, ".cache/huggingface/hub")
+}
+
+var (
+	hubName     = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?/[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?$`)
+	hubRevision = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*){0,3}$`)
+	hubCommit   = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
+)
+
+// location is where a model reference led.
+type location struct {
+	dir      string
+	revision string // the snapshot's commit, "" for a plain folder
+}
+
+// resolve finds the folder of a reference: a folder's path, or a hub name
+// org/name or org/name@revision in the cache. A folder comes first, as in
+// diffusers.
+func resolve(ref, cache string) (location, error) {
+	if ref == "" {
+		return location{}, errors.New("no model is named")
+	}
+	info, err := os.Stat(ref)
+	switch {
+	case err == nil && info.IsDir():
+		return location{dir: ref}, nil
+	case err == nil:
+		return location{}, fmt.Errorf("%s: a file; a diffusers folder is expected (with model_index.json, unet, vae, ...)", ref)
+	case os.IsPermission(err):
+		return location{}, fmt.Errorf("%s: permission denied", ref)
+	}
+	name, revision, pinned := strings.Cut(ref, "@")
+	if !hubName.MatchString(name) || strings.Contains(name, "--") || strings.Contains(name, "..") || strings.HasSuffix(name, ".git") {
+		return location{}, fmt.Errorf("%s: no such folder, and not a hub name such as org/name", show(ref))
+	}
+	if !pinned {
+		revision = "main"
+	} else if !hubRevision.MatchString(revision) || strings.Contains(revision, "..") {
+		return location{}, fmt.Errorf("%s: %s is not a revision: a branch, a tag or a commit is expected after @", show(ref), show(revision))
+	}
+	if cache == "" {
+		return location{}, fmt.Errorf("%s: no such folder, and no Hugging Face cache is known", ref)
+	}
+	return inCache(name, revision, filepath.Join(cache, "models--"+strings.ReplaceAll(name, "/", "--")))
+}
+
+// inCache finds a revision below a repository's folder in the cache:
+// refs/<branch or tag> holds a commit, snapshots/<commit> the files.
+func inCache(name, revision, repo string) (location, error) {
+	if !isDir(repo) {
+		return location{}, fmt.Errorf("%s: no such folder, and not in the Hugging Face cache: no %s", name, repo)
+	}
+	snapshot := func(commit string) string { return filepath.Join(repo, "snapshots", commit) }
+	ref := filepath.Join(repo, "refs", filepath.FromSlash(revision))
+	commit := ""
+	switch b, err := readSmall(ref, 4096); {
+	case err == nil:
+		commit = strings.TrimSpace(string(b))
+		if !hubCommit.MatchString(commit) {
+			return location{}, fmt.Errorf("%s: %s does not hold a commit", name, ref)
+		}
+		if !isDir(snapshot(commit)) {
+			return location{}, fmt.Errorf("%s: %s names the snapshot %s, which is not there: no %s", name, ref, commit, snapshot(commit))
+		}
+	case hubCommit.MatchString(revision) && isDir(snapshot(revision)):
+		commit = revision
+	default:
+		have, _ := listFolder(filepath.Join(repo, "snapshots"))
+		if len(have) == 0 {
+			return location{}, fmt.Errorf("%s: no revision %s in the Hugging Face cache: neither %s nor any snapshot", name, revision, ref)
+		}
+		return location{}, fmt.Errorf("%s: no revision %s in the Hugging Face cache: no %s; snapshots there (use %s@...): %s", name, revision, ref, name, some(have))
+	}
+	return location{dir: snapshot(commit), revision: commit}, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// exists reports whether there is something of this name, be it a link that
+// leads nowhere: opening it tells more.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// some lists names for an error message, at most ten.
+func some(names []string) string {
+	const most = 10
+	var out []string
+	for i, n := range names {
+		if i == most {
+			out = append(out, fmt.Sprintf("and %d more", len(names)-most))
+			break
+		}
+		out = append(out, show(n))
+	}
+	return strings.Join(out, ", ")
+}
