@@ -1,0 +1,49 @@
+# cosmicman: build, run and check. `make help` lists the targets. Nothing has to be set in the environment.
+# Needs: Go 1.26, a C compiler (cgo), and pip or npm for fetching ONNX Runtime once.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+GO ?= go
+# A path or hub name of a model: `make run MODEL=/path/to/model`.
+MODEL ?=
+# The longest that one package's tests may take; beyond it go test stops them and prints every goroutine.
+TEST_TIMEOUT ?= 15m
+LONG_TIMEOUT ?= 85m
+
+export CGO_ENABLED := 1
+# A clone that belongs to another user must build too.
+export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
+
+.PHONY: help build run test test-long bench lint runtime clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+build: runtime ## build bin/cosmicman
+	$(GO) build -o bin/cosmicman ./cmd/cosmicman
+
+run: build ## build and serve; MODEL=DIR or a hub name chooses the model
+	bin/cosmicman serve $(if $(MODEL),--model '$(MODEL)')
+
+runtime: ## fetch the pinned ONNX Runtime into bin/lib, once
+	@sh scripts/fetch-runtime.sh bin/lib
+
+# The order matters: the last thing printed is go test's line for each package.
+test: runtime lint ## lint, then all tests under the race detector
+	$(GO) test -race -timeout $(TEST_TIMEOUT) ./...
+
+test-long: runtime lint ## all tests and the long ones (build tag long), uncached
+	$(GO) test -tags long -count=1 -timeout $(LONG_TIMEOUT) ./...
+
+bench: build ## Go benchmarks, then time and memory by stage
+	$(GO) test -run '^$$' -bench . -benchmem -timeout $(LONG_TIMEOUT) ./...
+	bin/cosmicman bench
+
+# staticcheck's version is pinned by tools/go.mod, a module of its own: the program does not depend on its tools.
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(find . \( -path './.*' -o -path ./bin \) -prune -o -name '*.go' -exec "$$($(GO) env GOROOT)/bin/gofmt" -l {} +) || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w is needed for:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet -tags long ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags long ./...
+
+clean: ## remove build results and the fetched library
+	rm -rf bin
