@@ -70,7 +70,7 @@ func Inspect(ref string, opts Options) (*Report, error) {
 	for _, t := range []struct{ name, dir string }{{"tokenizer", p.Tokenizer}, {"tokenizer_2", p.Tokenizer2}} {
 		if t.dir != "" {
 			r.addFolder(t.name, t.dir, "")
-		} else if t.name == "tokenizer" || p.Family == SDXL {
+		} else if p.Family == SDXL || p.Family == SD && t.name == "tokenizer" {
 			r.note("%s: no such folder; CLIP's own vocabulary takes its place", t.name)
 		}
 	}
