@@ -1,0 +1,4 @@
+// Package policy holds the repository's own rules as tests: which package may
+// import which (imports_test.go), and what no committed file may contain
+// (hygiene_test.go). It has no code that the program uses.
+package policy
