@@ -111,6 +111,26 @@ func (c Config) className() string {
 	return value
 }
 
+// architecture returns the first of a transformers config's architectures, ""
+// where there is none.
+func (c Config) architecture() string {
+	s := &scanner{b: c.JSON, python: true}
+	value := ""
+	_ = s.object(func(key string) error {
+		if key != "architectures" || s.peek() != '[' {
+			return s.skip()
+		}
+		return s.array(func(i int) (err error) {
+			if i > 0 || s.peek() != '"' {
+				return s.skip()
+			}
+			value, err = s.str()
+			return err
+		})
+	})
+	return value
+}
+
 // listFolder returns the names in a folder, sorted.
 func listFolder(dir string) ([]string, error) {
 	list, err := os.ReadDir(dir)

@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ type Report struct {
 type PartReport struct {
 	Name    string
 	Dir     string
-	Class   string // "" where the config does not say, as with text encoders
+	Class   string // as its config says
 	Variant string
 	Files   []FileReport
 	Tensors int
@@ -128,7 +129,7 @@ func (r *Report) addFolder(name, dir, class string) {
 
 func (r *Report) addComponent(c *Component) {
 	part := PartReport{
-		Name: c.Name, Dir: c.Dir, Class: c.Config.className(), Variant: c.Variant,
+		Name: c.Name, Dir: c.Dir, Class: cmp.Or(c.Config.className(), c.Config.architecture()), Variant: c.Variant,
 		Tensors: c.Index.Len(), DTypes: make(map[string]int64),
 	}
 	for _, path := range c.Index.Files() {

@@ -384,7 +384,7 @@ func TestInspect(t *testing.T) {
 		t.Errorf("notes:\n%s", strings.Join(r.Notes, "\n"))
 	}
 	te := r.Parts[0]
-	if te.Name != "text_encoder" || te.Params != 5 || te.Tensors != 3 || !maps.Equal(te.DTypes, map[string]int64{"float32": 2, "bfloat16": 3, "float16": 0}) {
+	if te.Name != "text_encoder" || te.Class != "CLIPTextModel" || te.Params != 5 || te.Tensors != 3 || !maps.Equal(te.DTypes, map[string]int64{"float32": 2, "bfloat16": 3, "float16": 0}) {
 		t.Errorf("%+v", te)
 	}
 	if unet := r.Parts[1]; unet.Params != 12 || unet.Class != "UNet2DConditionModel" || len(unet.Files) != 1 {

@@ -239,11 +239,8 @@ func TestOpenFileKinds(t *testing.T) {
 
 // FuzzHeader holds what is accepted to the format's promises.
 func FuzzHeader(f *testing.F) {
-	paths, err := filepath.Glob("testdata/*/*.safetensors")
-	if err != nil || len(paths) == 0 {
-		f.Fatal("no seeds", err)
-	}
-	for _, p := range append(paths, "testdata/types.safetensors") {
+	// Small seeds only: the fuzzer minimises large ones for minutes.
+	for _, p := range []string{"testdata/types.safetensors", "testdata/text/model.safetensors"} {
 		b, err := os.ReadFile(p)
 		if err != nil {
 			f.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"unicode/utf8"
 
 	"cosmicman/tensor"
@@ -86,14 +87,17 @@ func writeAside(path string, fill func(*os.File) error) (err error) {
 
 var asideCount atomic.Uint64
 
-// syncFolder makes a rename in dir last.
+// syncFolder makes a rename in dir last, where the file system can sync folders.
 func syncFolder(dir string) error {
 	d, err := os.Open(filepath.Clean(dir + "."))
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	return d.Sync()
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
 }
 
 // header is an encoded header and the offset of each tensor in its file.
