@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cosmicman/artifact"
+	"cosmicman/diffusion"
+	"cosmicman/inference"
+)
+
+// drawing is what generate was asked for.
+type drawing struct {
+	request    inference.Request
+	count      int
+	output     string
+	latents    string
+	json       bool
+	noMetadata bool
+}
+
+func generate(ctx context.Context, e *environment, args []string) error {
+	var m modelFlags
+	var d drawing
+	fs := flag.NewFlagSet("generate", flag.ContinueOnError)
+	m.register(fs)
+	fs.StringVar(&d.request.Prompt, "prompt", "", "what to draw")
+	negative := fs.String("negative-prompt", "", "what not to draw; absent and empty differ for SDXL")
+	fs.StringVar(&d.output, "output", "out.png", "PNG to write; with --count N: out-0.png, out-1.png, ...")
+	fs.StringVar(&d.request.Sampler, "sampler", "ddim", strings.Join(diffusion.Names(), ", "))
+	fs.IntVar(&d.request.Steps, "steps", 30, "denoising steps, 1 to 1000")
+	fs.Float64Var(&d.request.GuidanceScale, "guidance-scale", 7.5, "how closely to follow the prompt; up to 1: no guidance")
+	seed := fs.String("seed", "", "seed of the first image; image i uses seed + i (default: random)")
+	fs.IntVar(&d.request.Width, "width", 0, "pixels (default: the model's)")
+	fs.IntVar(&d.request.Height, "height", 0, "pixels (default: the model's)")
+	fs.IntVar(&d.count, "count", 1, "images to draw")
+	fs.Float64Var(&d.request.Eta, "eta", 0, "noise added at every step, ddim only")
+	fs.StringVar(&d.latents, "latents", "", "also write the final latents as .npy [N, channels, h, w]")
+	fs.BoolVar(&d.json, "json", false, "print one JSON object on stdout and nothing else")
+	fs.BoolVar(&d.noMetadata, "no-metadata", false, "leave the parameters out of the PNGs")
+	if err := parse(e, fs, args); err != nil {
+		return helped(err)
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if err := m.check("generate"); err != nil {
+		return err
+	}
+	if !given["prompt"] {
+		return usagef("generate: --prompt is required")
+	}
+	if given["negative-prompt"] {
+		d.request.NegativePrompt = negative
+	}
+	if err := d.flags(*seed, given); err != nil {
+		return err
+	}
+	for _, path := range d.paths() {
+		if err := artifact.CheckWritable(path); err != nil {
+			return err
+		}
+	}
+	return d.draw(ctx, e, &m)
+}
+
+// flags checks what needs no model.
+func (d *drawing) flags(seed string, given map[string]bool) error {
+	if seed == "" {
+		d.request.Seed = uint64(rand.Uint32())
+	} else {
+		n, err := strconv.ParseUint(seed, 10, 64)
+		if err != nil {
+			return usagef("generate: --seed is %q, expected a whole number from 0 to 2^64-1", seed)
+		}
+		d.request.Seed = n
+	}
+	if d.count < 1 || d.count > 10000 {
+		return usagef("generate: --count is %d, expected 1 to 10000", d.count)
+	}
+	if !slices.Contains(diffusion.Names(), d.request.Sampler) {
+		return usagef("generate: no sampler %q, expected one of %s", d.request.Sampler, strings.Join(diffusion.Names(), ", "))
+	}
+	for _, side := range []struct {
+		name string
+		n    int
+	}{{"width", d.request.Width}, {"height", d.request.Height}} {
+		if given[side.name] && side.n < 1 {
+			return usagef("generate: --%s is %d, expected a positive number of pixels", side.name, side.n)
+		}
+	}
+	return nil
+}
+
+// imagePath is where image i goes.
+func (d *drawing) imagePath(i int) string {
+	if d.count == 1 {
+		return d.output
+	}
+	ext := filepath.Ext(d.output)
+	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(d.output, ext), i, ext)
+}
+
+func (d *drawing) paths() []string {
+	var out []string
+	for i := range d.count {
+		out = append(out, d.imagePath(i))
+	}
+	if d.latents != "" {
+		out = append(out, d.latents)
+	}
+	return out
+}
+
+// result is what --json prints.
+type result struct {
+	Model         string        `json:"model"`
+	UNet          string        `json:"unet,omitempty"`
+	Family        string        `json:"family"`
+	Sampler       string        `json:"sampler"`
+	Steps         int           `json:"steps"`
+	GuidanceScale float64       `json:"guidance_scale"`
+	Width         int           `json:"width"`
+	Height        int           `json:"height"`
+	Runtime       string        `json:"runtime"`
+	Images        []resultImage `json:"images"`
+	Latents       string        `json:"latents,omitempty"`
+	LoadSeconds   float64       `json:"load_seconds"`
+	TotalSeconds  float64       `json:"total_seconds"`
+}
+
+type resultImage struct {
+	Path          string  `json:"path"`
+	Seed          uint64  `json:"seed"`
+	StepSeconds   float64 `json:"step_seconds"` // one network call
+	DecodeSeconds float64 `json:"decode_seconds"`
+}
+
+func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err error) {
+	start := time.Now()
+	mod, err := m.open(e)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mod.Close()) }()
+	r := &d.request
+	if err := d.size(mod.Model); err != nil {
+		return err
+	}
+	if err := mod.Check(r); err != nil {
+		return wrongFlags(err)
+	}
+	if err := mod.Warm(); err != nil {
+		return err
+	}
+	out := result{
+		Model: m.model, UNet: m.unet, Family: string(mod.Pipeline.Family), Sampler: r.Sampler, Steps: r.Steps,
+		GuidanceScale: r.GuidanceScale, Width: r.Width, Height: r.Height, Runtime: "onnxruntime " + mod.runtime.Version() + " cpu fp32",
+		LoadSeconds: time.Since(start).Seconds(), Latents: d.latents,
+	}
+	seqs, err := mod.Sequences(ctx, r, d.count)
+	if err != nil {
+		return err
+	}
+	var written []string
+	defer func() {
+		if err != nil {
+			for _, path := range written {
+				err = errors.Join(err, os.Remove(path))
+			}
+		}
+	}()
+	var latents []float32
+	for i, s := range seqs {
+		img, png, err := d.one(ctx, e, mod.Model, s, i)
+		if err != nil {
+			return err
+		}
+		latents = append(latents, s.Latents()...)
+		img.Path = d.imagePath(i)
+		if err := artifact.WriteFile(img.Path, png); err != nil {
+			return err
+		}
+		written = append(written, img.Path)
+		out.Images = append(out.Images, img)
+		if !d.json {
+			fmt.Fprintf(e.stdout, "%s  seed %d  %dx%d  %d steps of %.2f s, decoded in %.2f s\n",
+				img.Path, img.Seed, r.Width, r.Height, r.Steps, img.StepSeconds, img.DecodeSeconds)
+		}
+	}
+	if d.latents != "" {
+		f := mod.VAE.Factor()
+		npy := artifact.NPY(latents, d.count, int(mod.UNet.InChannels), r.Height/f, r.Width/f)
+		if err := artifact.WriteFile(d.latents, npy); err != nil {
+			return err
+		}
+	}
+	out.TotalSeconds = time.Since(start).Seconds()
+	if d.json {
+		return json.NewEncoder(e.stdout).Encode(out)
+	}
+	return nil
+}
+
+// size fills in the model's native size.
+func (d *drawing) size(m *inference.Model) error {
+	w, h := m.NativeSize()
+	if d.request.Width == 0 {
+		d.request.Width = w
+	}
+	if d.request.Height == 0 {
+		d.request.Height = h
+	}
+	if d.request.Width == 0 || d.request.Height == 0 {
+		return usagef("generate: the model's config has no sample_size: --width and --height are required")
+	}
+	return nil
+}
+
+// one draws an image to its PNG.
+func (d *drawing) one(ctx context.Context, e *environment, m *inference.Model, s *inference.Sequence, i int) (resultImage, []byte, error) {
+	img := resultImage{Seed: s.Seed()}
+	p := progress{e: e, label: d.imagePath(i), quiet: d.json}
+	defer p.end()
+	begin := time.Now()
+	for !s.Done() {
+		done, all := s.Calls()
+		p.show(done, all, time.Since(begin))
+		if err := m.Step(ctx, s); err != nil {
+			return img, nil, err
+		}
+	}
+	_, all := s.Calls()
+	img.StepSeconds = time.Since(begin).Seconds() / float64(all)
+	p.show(all, all, time.Since(begin))
+	begin = time.Now()
+	pixels, err := m.Decode(ctx, s)
+	if err != nil {
+		return img, nil, err
+	}
+	img.DecodeSeconds = time.Since(begin).Seconds()
+	text := ""
+	if !d.noMetadata {
+		text = parameters(m, &d.request, s.Seed())
+	}
+	png, err := artifact.PNG(pixels, text)
+	return img, png, err
+}
+
+// parameters is the text that A1111's web UI writes into its images.
+func parameters(m *inference.Model, r *inference.Request, seed uint64) string {
+	var b strings.Builder
+	b.WriteString(r.Prompt)
+	if r.NegativePrompt != nil && *r.NegativePrompt != "" {
+		b.WriteString("\nNegative prompt: " + *r.NegativePrompt)
+	}
+	name := filepath.Base(m.Pipeline.Ref)
+	if m.Pipeline.OtherUNet != nil {
+		name = filepath.Base(m.Pipeline.OtherUNet.Ref)
+	}
+	fmt.Fprintf(&b, "\nSteps: %d, Sampler: %s, CFG scale: %v, Seed: %d, Size: %dx%d, Model: %s", r.Steps, r.Sampler, r.GuidanceScale, seed, r.Width, r.Height, name)
+	if r.Eta != 0 {
+		fmt.Fprintf(&b, ", Eta: %v", r.Eta)
+	}
+	b.WriteString(", Version: cosmicman")
+	return b.String()
+}
+
+// wrongFlags turns a request's faults into wrong usage: the fields are flags here.
+func wrongFlags(err error) error {
+	var wrong *inference.Error
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	return usagef("generate: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+}

@@ -1,0 +1,101 @@
+// Command cosmicman draws images of people from text.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// command is one subcommand.
+type command struct {
+	name, summary string
+	run           func(ctx context.Context, e *environment, args []string) error
+}
+
+var commands = []command{
+	{"generate", "draw images to files", generate},
+	{"serve", "answer POST /v1/images/generations", serve},
+	{"models", "inspect models, make new ones", models},
+	{"bench", "time and memory by stage", bench},
+}
+
+// environment is what a command may touch of the outside: only here are
+// environment variables read.
+type environment struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	terminal       bool // stderr is one
+}
+
+// usageError ends the program with exit code 2.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+	info, err := os.Stderr.Stat()
+	e := &environment{
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		terminal: err == nil && info.Mode()&os.ModeCharDevice != 0,
+	}
+	code := run(ctx, e, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run returns the exit code: 0, 1 for a failure, 2 for wrong usage, 130 when
+// interrupted.
+func run(ctx context.Context, e *environment, args []string) int {
+	err := dispatch(ctx, e, args)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintln(e.stderr, "cosmicman:", usage.text)
+		return 2
+	case ctx.Err() != nil:
+		fmt.Fprintln(e.stderr, "cosmicman: interrupted")
+		return 130
+	}
+	fmt.Fprintln(e.stderr, "cosmicman:", err)
+	return 1
+}
+
+func dispatch(ctx context.Context, e *environment, args []string) error {
+	if len(args) == 0 {
+		return usagef("no command given\n\n%s", overview())
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(e.stdout, overview())
+		return nil
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return c.run(ctx, e, args[1:])
+		}
+	}
+	return usagef("no command %q\n\n%s", args[0], overview())
+}
+
+func overview() string {
+	var b strings.Builder
+	b.WriteString("cosmicman draws images of people from text\n\ncommands:\n")
+	for _, c := range commands {
+		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.summary)
+	}
+	b.WriteString("\ncosmicman COMMAND -h lists a command's flags\n")
+	return b.String()
+}

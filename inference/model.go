@@ -1,0 +1,194 @@
+package inference
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"cosmicman/diffusion"
+	"cosmicman/model"
+	"cosmicman/onnx"
+	"cosmicman/ort"
+	"cosmicman/tokenizer"
+	"cosmicman/weights"
+)
+
+// Settings say how sessions are made. The zero value is what was measured to be
+// best on a CPU.
+type Settings struct {
+	Threads int    // 0: one a core
+	Arena   bool   // see ort.SessionConfig
+	Lean    bool   // see ort.SessionConfig
+	Profile string // path prefix of ONNX Runtime's profiles, "" for none
+}
+
+// Model is an opened pipeline. Its methods may be called by several goroutines.
+type Model struct {
+	Pipeline *weights.Pipeline
+	UNet     model.UNetConfig
+	VAE      model.VAEConfig
+	Schedule diffusion.Config
+
+	texts   []textEncoder // one, or SDXL's two
+	unet    *network
+	decoder *network
+	encoder *network
+}
+
+type textEncoder struct {
+	network
+	config    model.TextConfig
+	tokenizer *tokenizer.Tokenizer
+}
+
+// Load reads every config of the pipeline, writes the graphs and checks them
+// against the weight files. Sessions are made by [Model.Warm] or when they are
+// first needed. Every fault is named at once.
+func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
+	if s.Threads == 0 {
+		s.Threads = runtime.NumCPU()
+	}
+	m := &Model{Pipeline: p}
+	var faults []error
+	note := func(path string, err error) bool {
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", path, err))
+		}
+		return err == nil
+	}
+	part := func(c *weights.Component, graphs ...*onnx.Graph) {
+		if err := c.Index.Check(wants(graphs...)); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	net := func(g *onnx.Graph, c *weights.Component) network {
+		return network{graph: g, component: c, settings: s, runtime: rt}
+	}
+	for i, c := range []*weights.Component{p.TextEncoder, p.TextEncoder2} {
+		if c == nil {
+			continue
+		}
+		config, err := model.ParseText(c.Config.JSON)
+		if !note(c.Config.Path, err) {
+			continue
+		}
+		g, err := model.Text(config)
+		if !note(c.Config.Path, err) {
+			continue
+		}
+		part(c, g)
+		folder := []string{p.Tokenizer, p.Tokenizer2}[i]
+		t, err := openTokenizer(folder, i)
+		if !note(folder, err) {
+			continue
+		}
+		m.texts = append(m.texts, textEncoder{network: net(g, c), config: config, tokenizer: t})
+	}
+	var err error
+	if m.UNet, err = model.ParseUNet(p.UNet.Config.JSON); note(p.UNet.Config.Path, err) {
+		if g, err := model.UNet(m.UNet); note(p.UNet.Config.Path, err) {
+			part(p.UNet, g)
+			n := net(g, p.UNet)
+			m.unet = &n
+		}
+	}
+	if m.VAE, err = model.ParseVAE(p.VAE.Config.JSON); note(p.VAE.Config.Path, err) {
+		dec, err := model.VAEDecoder(m.VAE)
+		enc, err2 := model.VAEEncoder(m.VAE)
+		if note(p.VAE.Config.Path, errors.Join(err, err2)) {
+			part(p.VAE, dec, enc)
+			d, e := net(dec, p.VAE), net(enc, p.VAE)
+			m.decoder, m.encoder = &d, &e
+		}
+	}
+	m.Schedule, err = diffusion.ParseConfig(p.Scheduler.JSON)
+	note(p.Scheduler.Path, err)
+	if len(faults) == 0 {
+		faults = m.fit()
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return m, nil
+}
+
+func openTokenizer(folder string, i int) (*tokenizer.Tokenizer, error) {
+	if folder != "" {
+		return tokenizer.Load(folder)
+	}
+	if i == 1 {
+		return tokenizer.DefaultZeroPad(), nil
+	}
+	return tokenizer.Default(), nil
+}
+
+// fit finds parts that do not go together, such as an SDXL UNet in an SD base.
+func (m *Model) fit() []error {
+	var faults []error
+	unet := m.Pipeline.UNet.Dir
+	want := func(what string, have, need int64, where string) {
+		if have != need {
+			faults = append(faults, fmt.Errorf("the UNet of %s does not fit %s: its %s is %d, expected %d", unet, where, what, have, need))
+		}
+	}
+	base := m.Pipeline.Dir
+	want("in_channels", m.UNet.InChannels, m.VAE.LatentChannels, "the VAE of "+base)
+	want("out_channels", m.UNet.OutChannels, m.VAE.LatentChannels, "the VAE of "+base)
+	var width int64
+	for i, t := range m.texts {
+		width += t.config.Hidden
+		if n := int64(t.tokenizer.MaxLength()); n > t.config.Positions {
+			faults = append(faults, fmt.Errorf("tokenizer %d gives %d tokens, its text encoder takes %d", i+1, n, t.config.Positions))
+		}
+	}
+	want("cross_attention_dim", m.UNet.CrossAttentionDim[0], width, "the text encoders of "+base)
+	switch xl := m.Pipeline.Family == weights.SDXL; {
+	case xl && !m.UNet.TextTime:
+		faults = append(faults, fmt.Errorf("the UNet of %s does not fit %s: it has no addition_embed_type text_time, which SDXL needs", unet, base))
+	case !xl && m.UNet.TextTime:
+		faults = append(faults, fmt.Errorf("the UNet of %s does not fit %s: it has addition_embed_type text_time, which is SDXL's", unet, base))
+	case xl:
+		second := m.texts[1].config
+		if second.Projection == 0 {
+			faults = append(faults, fmt.Errorf("%s: architectures must say CLIPTextModelWithProjection", m.Pipeline.TextEncoder2.Config.Path))
+		}
+		want("text embedding", m.UNet.TextEmbedDim(), second.Projection, "the second text encoder of "+base)
+	}
+	return faults
+}
+
+// Warm makes the sessions that drawing begins with, all at once.
+func (m *Model) Warm() error {
+	nets := []*network{m.unet}
+	for i := range m.texts {
+		nets = append(nets, &m.texts[i].network)
+	}
+	errs := make(chan error, len(nets))
+	for _, n := range nets {
+		go func() {
+			_, err := n.load()
+			errs <- err
+		}()
+	}
+	var all []error
+	for range nets {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}
+
+// NativeSize is the width and height in pixels that the model was trained for,
+// 0 and 0 where its config does not say.
+func (m *Model) NativeSize() (width, height int) {
+	f := m.VAE.Factor()
+	return int(m.UNet.SampleSize[1]) * f, int(m.UNet.SampleSize[0]) * f
+}
+
+// Close frees the sessions.
+func (m *Model) Close() error {
+	errs := []error{m.unet.close(), m.decoder.close(), m.encoder.close()}
+	for i := range m.texts {
+		errs = append(errs, m.texts[i].close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,104 @@
+package inference
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"cosmicman/onnx"
+	"cosmicman/ort"
+	"cosmicman/tensor"
+	"cosmicman/weights"
+)
+
+// network is one graph with its weights, made ready when it is first needed.
+type network struct {
+	graph     *onnx.Graph
+	component *weights.Component
+	settings  Settings
+	runtime   *ort.Runtime
+
+	mu      sync.Mutex
+	session *ort.Session
+}
+
+// wants lists the parameters of graphs that share one component.
+func wants(graphs ...*onnx.Graph) []weights.Param {
+	var out []weights.Param
+	seen := map[string]bool{}
+	for _, g := range graphs {
+		for _, p := range g.Params {
+			if seen[p.Name] {
+				continue
+			}
+			seen[p.Name] = true
+			out = append(out, weights.Param{Name: p.Name, Shape: numbers(p.Shape)})
+		}
+	}
+	return out
+}
+
+func numbers(s onnx.Shape) tensor.Shape {
+	out := make(tensor.Shape, len(s))
+	for i, d := range s {
+		out[i], _ = d.Const()
+	}
+	return out
+}
+
+// load makes the session if there is none yet.
+func (n *network) load() (*ort.Session, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.session != nil {
+		return n.session, nil
+	}
+	dialect, err := onnx.CPU(n.graph)
+	if err != nil {
+		return nil, err
+	}
+	folder := n.component.Index.Folder()
+	encoded, err := onnx.Encode(dialect, func(name string) (onnx.External, error) {
+		e, ok := n.component.Index.Lookup(name)
+		if !ok {
+			return onnx.External{}, fmt.Errorf("%s: no tensor %s", n.component.Dir, name)
+		}
+		rel, err := filepath.Rel(folder, e.File)
+		return onnx.External{Location: rel, Offset: e.Offset, Length: e.Length, DType: e.DType}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := ort.SessionConfig{
+		Name: n.component.Name + " (" + n.component.Dir + ")", Model: encoded, ExternalDir: folder,
+		Threads: n.settings.Threads, Arena: n.settings.Arena, Lean: n.settings.Lean, Profile: n.settings.Profile,
+	}
+	for _, v := range dialect.Inputs {
+		c.Inputs = append(c.Inputs, v.Name)
+	}
+	for _, r := range dialect.Outputs {
+		c.Outputs = append(c.Outputs, r.Name)
+	}
+	n.session, err = n.runtime.NewSession(c)
+	return n.session, err
+}
+
+func (n *network) run(ctx context.Context, inputs map[string]ort.Tensor) (map[string]ort.Tensor, error) {
+	s, err := n.load()
+	if err != nil {
+		return nil, err
+	}
+	return s.Run(ctx, inputs)
+}
+
+func (n *network) close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.session == nil {
+		return nil
+	}
+	err := n.session.Close()
+	n.session = nil
+	return err
+}

@@ -1,0 +1,87 @@
+package inference
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"unicode/utf8"
+
+	"cosmicman/diffusion"
+	"cosmicman/weights"
+)
+
+// Request is what one image is drawn from, or several that differ in their
+// seeds alone.
+type Request struct {
+	Prompt         string
+	NegativePrompt *string // nil: none was given, which SDXL tells from an empty one
+	Sampler        string
+	Steps          int
+	GuidanceScale  float64
+	Eta            float64
+	Seed           uint64
+	Width, Height  int // pixels
+}
+
+// guided reports whether two rows are needed, by diffusers' rule.
+func (r *Request) guided() bool { return r.GuidanceScale > 1 }
+
+// Bounds of what a request may ask for.
+const (
+	maxSide  = 8192
+	maxSteps = 1000
+)
+
+// Error is a request that cannot be drawn: which field is wrong and why.
+type Error struct {
+	Field, Reason string
+}
+
+func (e *Error) Error() string { return e.Field + ": " + e.Reason }
+
+// Check names everything that is wrong with a request, as *Error values joined,
+// before any work is done.
+func (m *Model) Check(r *Request) error {
+	var errs []error
+	fault := func(field, format string, args ...any) {
+		errs = append(errs, &Error{field, fmt.Sprintf(format, args...)})
+	}
+	if !utf8.ValidString(r.Prompt) {
+		fault("prompt", "is not UTF-8")
+	}
+	if r.NegativePrompt != nil && !utf8.ValidString(*r.NegativePrompt) {
+		fault("negative prompt", "is not UTF-8")
+	}
+	f := m.VAE.Factor()
+	for _, side := range []struct {
+		name string
+		n    int
+	}{{"width", r.Width}, {"height", r.Height}} {
+		switch {
+		case side.n < f || side.n > maxSide:
+			fault(side.name, "is %d, expected %d to %d", side.n, f, maxSide)
+		case side.n%f != 0:
+			fault(side.name, "is %d, expected a multiple of %d", side.n, f)
+		}
+	}
+	if r.Steps < 1 || r.Steps > maxSteps {
+		fault("steps", "is %d, expected 1 to %d", r.Steps, maxSteps)
+	}
+	if math.IsNaN(r.GuidanceScale) || math.IsInf(r.GuidanceScale, 0) {
+		fault("guidance scale", "is %v, expected a finite number", r.GuidanceScale)
+	}
+	if len(errs) == 0 {
+		if _, err := m.sampler(r); err != nil {
+			fault("sampler", "%v", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Model) sampler(r *Request) (diffusion.Sampler, error) {
+	o := diffusion.Options{Eta: r.Eta, Pipeline: diffusion.StableDiffusion}
+	if m.Pipeline.Family == weights.SDXL {
+		o.Pipeline = diffusion.StableDiffusionXL
+	}
+	return diffusion.New(r.Sampler, m.Schedule, r.Steps, o)
+}
