@@ -36,7 +36,7 @@ type Model struct {
 }
 
 type textEncoder struct {
-	network
+	*network
 	config    model.TextConfig
 	tokenizer *tokenizer.Tokenizer
 }
@@ -61,8 +61,8 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 			faults = append(faults, err)
 		}
 	}
-	net := func(g *onnx.Graph, c *weights.Component) network {
-		return network{graph: g, component: c, settings: s, runtime: rt}
+	net := func(g *onnx.Graph, c *weights.Component) *network {
+		return &network{graph: g, component: c, settings: s, runtime: rt}
 	}
 	for i, c := range []*weights.Component{p.TextEncoder, p.TextEncoder2} {
 		if c == nil {
@@ -82,14 +82,13 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 		if !note(folder, err) {
 			continue
 		}
-		m.texts = append(m.texts, textEncoder{network: net(g, c), config: config, tokenizer: t})
+		m.texts = append(m.texts, textEncoder{net(g, c), config, t})
 	}
 	var err error
 	if m.UNet, err = model.ParseUNet(p.UNet.Config.JSON); note(p.UNet.Config.Path, err) {
 		if g, err := model.UNet(m.UNet); note(p.UNet.Config.Path, err) {
 			part(p.UNet, g)
-			n := net(g, p.UNet)
-			m.unet = &n
+			m.unet = net(g, p.UNet)
 		}
 	}
 	if m.VAE, err = model.ParseVAE(p.VAE.Config.JSON); note(p.VAE.Config.Path, err) {
@@ -97,8 +96,7 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 		enc, err2 := model.VAEEncoder(m.VAE)
 		if note(p.VAE.Config.Path, errors.Join(err, err2)) {
 			part(p.VAE, dec, enc)
-			d, e := net(dec, p.VAE), net(enc, p.VAE)
-			m.decoder, m.encoder = &d, &e
+			m.decoder, m.encoder = net(dec, p.VAE), net(enc, p.VAE)
 		}
 	}
 	m.Schedule, err = diffusion.ParseConfig(p.Scheduler.JSON)
@@ -135,7 +133,8 @@ func (m *Model) fit() []error {
 	want("in_channels", m.UNet.InChannels, m.VAE.LatentChannels, "the VAE of "+base)
 	want("out_channels", m.UNet.OutChannels, m.VAE.LatentChannels, "the VAE of "+base)
 	var width int64
-	for i, t := range m.texts {
+	for i := range m.texts {
+		t := &m.texts[i]
 		width += t.config.Hidden
 		if n := int64(t.tokenizer.MaxLength()); n > t.config.Positions {
 			faults = append(faults, fmt.Errorf("tokenizer %d gives %d tokens, its text encoder takes %d", i+1, n, t.config.Positions))
@@ -161,7 +160,7 @@ func (m *Model) fit() []error {
 func (m *Model) Warm() error {
 	nets := []*network{m.unet}
 	for i := range m.texts {
-		nets = append(nets, &m.texts[i].network)
+		nets = append(nets, m.texts[i].network)
 	}
 	errs := make(chan error, len(nets))
 	for _, n := range nets {

@@ -117,10 +117,7 @@ func printReport(e *environment, r *weights.Report) {
 	}
 	fmt.Fprintf(w, "  parameters  %s\n  on disk     %s\n", millions(r.Params), size(r.Bytes))
 	for _, p := range r.Parts {
-		var types []string
-		for _, t := range slices.Sorted(maps.Keys(p.DTypes)) {
-			types = append(types, t)
-		}
+		types := slices.Sorted(maps.Keys(p.DTypes))
 		fmt.Fprintf(w, "  %-15s %-32s", p.Name, p.Class)
 		if p.Params > 0 {
 			fmt.Fprintf(w, " %10s parameters  %4d tensors  %s", millions(p.Params), p.Tensors, strings.Join(types, ", "))
