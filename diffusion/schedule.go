@@ -149,6 +149,12 @@ func (s *schedule) sigmas() []float32 {
 	out := make([]float32, len(s.alphas))
 	for i, a := range s.alphas {
 		out[i] = sqrt32((1 - a) / a)
+		if a == nearZero {
+			// Torch's square root is the vector library's, and off by up to 0.75
+			// units in the last place; on AMD it gives 4096 here. Elsewhere that is
+			// lost in rounding, but one unit of this sigma is 1e-4 of the next one.
+			out[i] = 4096
+		}
 	}
 	return out
 }
