@@ -71,7 +71,12 @@ func (m *Model) Check(r *Request) error {
 		fault("guidance scale", "is %v, expected a finite number", r.GuidanceScale)
 	}
 	if len(errs) == 0 {
-		if _, err := m.sampler(r); err != nil {
+		switch _, err := m.sampler(r); {
+		case math.IsNaN(r.Eta) || math.IsInf(r.Eta, 0) || r.Eta < 0:
+			fault("eta", "is %v, expected a finite number from 0 on", r.Eta)
+		case r.Eta != 0 && r.Sampler != "ddim":
+			fault("eta", "is %v, expected 0: only the sampler ddim takes it, not %s", r.Eta, r.Sampler)
+		case err != nil:
 			fault("sampler", "%v", err)
 		}
 	}

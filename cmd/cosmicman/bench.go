@@ -171,7 +171,7 @@ func (b bencher) size(ctx context.Context, s benchSize, first bool) error {
 		for range b.plan.repeat + 1 {
 			t := time.Now()
 			if _, err := b.m.Sequences(ctx, request(1), 1); err != nil {
-				return wrongFlags(err)
+				return wrongFlags("bench", err)
 			}
 			times = append(times, time.Since(t).Seconds())
 		}
@@ -186,7 +186,7 @@ func (b bencher) size(ctx context.Context, s benchSize, first bool) error {
 		}
 		seqs, err := b.m.Sequences(ctx, request(guidance), images)
 		if err != nil {
-			return wrongFlags(err)
+			return wrongFlags("bench", err)
 		}
 		var times []float64
 		for !seqs[0].Done() {

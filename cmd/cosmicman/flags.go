@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"strings"
 
 	"cosmicman/inference"
@@ -17,7 +18,7 @@ var errHelp = errors.New("help")
 // parse reads a command's flags. Anything left over is an error unless the
 // command takes n operands.
 func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) error {
-	fs.SetOutput(e.stderr)
+	fs.SetOutput(io.Discard) // run prints the error, once
 	fs.Usage = func() {}
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

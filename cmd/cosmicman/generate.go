@@ -90,6 +90,9 @@ func (d *drawing) flags(seed string, given map[string]bool) error {
 	if !slices.Contains(diffusion.Names(), d.request.Sampler) {
 		return usagef("generate: no sampler %q, expected one of %s", d.request.Sampler, strings.Join(diffusion.Names(), ", "))
 	}
+	if d.latents != "" && slices.ContainsFunc(d.paths()[:d.count], func(p string) bool { return filepath.Clean(p) == filepath.Clean(d.latents) }) {
+		return usagef("generate: --latents is %s, where an image goes too", d.latents)
+	}
 	for _, side := range []struct {
 		name string
 		n    int
@@ -157,7 +160,7 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 		return err
 	}
 	if err := mod.Check(r); err != nil {
-		return wrongFlags(err)
+		return wrongFlags("generate", err)
 	}
 	if err := mod.Warm(); err != nil {
 		return err
@@ -276,10 +279,10 @@ func parameters(m *inference.Model, r *inference.Request, seed uint64) string {
 }
 
 // wrongFlags turns a request's faults into wrong usage: the fields are flags here.
-func wrongFlags(err error) error {
+func wrongFlags(command string, err error) error {
 	var wrong *inference.Error
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	return usagef("generate: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	return usagef("%s: %s", command, strings.ReplaceAll(err.Error(), "\n", "; "))
 }

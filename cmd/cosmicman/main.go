@@ -69,7 +69,7 @@ func run(ctx context.Context, e *environment, args []string) int {
 		fmt.Fprintln(e.stderr, "cosmicman: interrupted")
 		return 130
 	}
-	fmt.Fprintln(e.stderr, "cosmicman:", err)
+	fmt.Fprintln(e.stderr, "cosmicman:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	return 1
 }
 
