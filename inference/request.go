@@ -39,19 +39,43 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Field + ": " + e.Reason }
 
+// faults are *Error values.
+type faults []error
+
+func (f *faults) add(field, format string, args ...any) {
+	*f = append(*f, &Error{field, fmt.Sprintf(format, args...)})
+}
+
+// Check names everything that is wrong with a request whatever the model is, as
+// *Error values joined. Sizes and the sampler are for Model.Check.
+func (r *Request) Check() error { return errors.Join(r.check()...) }
+
+func (r *Request) check() (errs faults) {
+	if !utf8.ValidString(r.Prompt) {
+		errs.add("prompt", "is not UTF-8")
+	}
+	if r.NegativePrompt != nil && !utf8.ValidString(*r.NegativePrompt) {
+		errs.add("negative prompt", "is not UTF-8")
+	}
+	if r.Steps < 1 || r.Steps > maxSteps {
+		errs.add("steps", "is %d, expected 1 to %d", r.Steps, maxSteps)
+	}
+	if math.IsNaN(r.GuidanceScale) || math.IsInf(r.GuidanceScale, 0) {
+		errs.add("guidance scale", "is %v, expected a finite number", r.GuidanceScale)
+	}
+	switch {
+	case math.IsNaN(r.Eta) || math.IsInf(r.Eta, 0) || r.Eta < 0:
+		errs.add("eta", "is %v, expected a finite number from 0 on", r.Eta)
+	case r.Eta != 0 && r.Sampler != "ddim":
+		errs.add("eta", "is %v, expected 0: only the sampler ddim takes it, not %s", r.Eta, r.Sampler)
+	}
+	return errs
+}
+
 // Check names everything that is wrong with a request, as *Error values joined,
 // before any work is done.
 func (m *Model) Check(r *Request) error {
-	var errs []error
-	fault := func(field, format string, args ...any) {
-		errs = append(errs, &Error{field, fmt.Sprintf(format, args...)})
-	}
-	if !utf8.ValidString(r.Prompt) {
-		fault("prompt", "is not UTF-8")
-	}
-	if r.NegativePrompt != nil && !utf8.ValidString(*r.NegativePrompt) {
-		fault("negative prompt", "is not UTF-8")
-	}
+	errs := r.check()
 	f := m.VAE.Factor()
 	for _, side := range []struct {
 		name string
@@ -59,25 +83,14 @@ func (m *Model) Check(r *Request) error {
 	}{{"width", r.Width}, {"height", r.Height}} {
 		switch {
 		case side.n < f || side.n > maxSide:
-			fault(side.name, "is %d, expected %d to %d", side.n, f, maxSide)
+			errs.add(side.name, "is %d, expected %d to %d", side.n, f, maxSide)
 		case side.n%f != 0:
-			fault(side.name, "is %d, expected a multiple of %d", side.n, f)
+			errs.add(side.name, "is %d, expected a multiple of %d", side.n, f)
 		}
 	}
-	if r.Steps < 1 || r.Steps > maxSteps {
-		fault("steps", "is %d, expected 1 to %d", r.Steps, maxSteps)
-	}
-	if math.IsNaN(r.GuidanceScale) || math.IsInf(r.GuidanceScale, 0) {
-		fault("guidance scale", "is %v, expected a finite number", r.GuidanceScale)
-	}
 	if len(errs) == 0 {
-		switch _, err := m.sampler(r); {
-		case math.IsNaN(r.Eta) || math.IsInf(r.Eta, 0) || r.Eta < 0:
-			fault("eta", "is %v, expected a finite number from 0 on", r.Eta)
-		case r.Eta != 0 && r.Sampler != "ddim":
-			fault("eta", "is %v, expected 0: only the sampler ddim takes it, not %s", r.Eta, r.Sampler)
-		case err != nil:
-			fault("sampler", "%v", err)
+		if _, err := m.sampler(r); err != nil {
+			errs.add("sampler", "%v", err)
 		}
 	}
 	return errors.Join(errs...)

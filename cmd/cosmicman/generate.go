@@ -65,6 +65,9 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	if err := d.flags(*seed, given); err != nil {
 		return err
 	}
+	if err := d.request.Check(); err != nil {
+		return wrongFlags("generate", err)
+	}
 	for _, path := range d.paths() {
 		if err := artifact.CheckWritable(path); err != nil {
 			return err

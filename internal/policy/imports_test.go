@@ -73,6 +73,7 @@ const drawing = `
 
 	tests               <- go.uber.org/goleak
 	tests ort           <- onnx
+	tests cmd/cosmicman <- github.com/rogpeppe/go-internal/testscript
 	tests onnx/onnxtest <- ort weights diffusion
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill
 	tests inference     <- newmodel
