@@ -68,7 +68,7 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 		if c == nil {
 			continue
 		}
-		config, err := model.ParseText(c.Config.JSON)
+		config, err := model.ParseText(c.Config.JSON, i == 1)
 		if !note(c.Config.Path, err) {
 			continue
 		}
@@ -148,9 +148,6 @@ func (m *Model) fit() []error {
 		faults = append(faults, fmt.Errorf("the UNet of %s does not fit %s: it has addition_embed_type text_time, which is SDXL's", unet, base))
 	case xl:
 		second := m.texts[1].config
-		if second.Projection == 0 {
-			faults = append(faults, fmt.Errorf("%s: architectures must say CLIPTextModelWithProjection", m.Pipeline.TextEncoder2.Config.Path))
-		}
 		want("text embedding", m.UNet.TextEmbedDim(), second.Projection, "the second text encoder of "+base)
 	}
 	return faults

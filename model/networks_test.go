@@ -119,7 +119,7 @@ func (z *zooModel) part(t *testing.T, name string) *zooPart {
 			g, err = VAEEncoder(c)
 		}
 	default:
-		if p.text, err = ParseText(config); err != nil {
+		if p.text, err = ParseText(config, name == "text_encoder_2"); err != nil {
 			t.Fatal(err)
 		}
 		g, err = Text(p.text)

@@ -18,8 +18,10 @@ type TextConfig struct {
 	EOS                              int64
 }
 
-// ParseText reads a text encoder's config.json.
-func ParseText(data []byte) (TextConfig, error) {
+// ParseText reads a text encoder's config.json. Whether its pooled output is
+// projected is its place in the pipeline to say, not the config: SDXL's second
+// one is a CLIPTextModelWithProjection.
+func ParseText(data []byte, projected bool) (TextConfig, error) {
 	r, err := newReader("text encoder config", data)
 	if err != nil {
 		return TextConfig{}, err
@@ -39,10 +41,11 @@ func ParseText(data []byte) (TextConfig, error) {
 	if !r.null("architectures") {
 		r.decode("architectures", "a list of texts", &architectures)
 	}
-	switch {
-	case slices.Contains(architectures, "CLIPTextModelWithProjection"):
+	if projected {
 		c.Projection = r.int("projection_dim", 512, 1, maxChannels)
-	case len(architectures) > 0 && !slices.Contains(architectures, "CLIPTextModel"):
+	}
+	known := []string{"CLIPTextModel", "CLIPTextModelWithProjection", "CLIPModel"}
+	if len(architectures) > 0 && !slices.ContainsFunc(architectures, func(a string) bool { return slices.Contains(known, a) }) {
 		r.fault("architectures", "%q is not supported, only CLIPTextModel and CLIPTextModelWithProjection", architectures)
 	}
 	r.only("model_type", "clip_text_model", "clip")

@@ -50,7 +50,7 @@ func TestZooBuilds(t *testing.T) {
 			}
 			for _, part := range []string{"text_encoder", "text_encoder_2"} {
 				if path := filepath.Join(dir, part, "config.json"); exists(path) {
-					c, err := ParseText(read(path))
+					c, err := ParseText(read(path), part == "text_encoder_2")
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -201,7 +201,7 @@ func networks(a Arch) ([]netParams, error) {
 		if a[part] == nil {
 			continue
 		}
-		c, err := model.ParseText(a[part])
+		c, err := model.ParseText(a[part], part == "text_encoder_2")
 		var g *onnx.Graph
 		if err == nil {
 			g, err = model.Text(c)
