@@ -11,38 +11,38 @@ import (
 
 // Report is what a model reference holds, whole or not.
 type Report struct {
-	Ref      string
-	Dir      string
-	Revision string // commit of the hub's snapshot, "" for a plain folder
-	Class    string // of the pipeline, or of the network where there is one alone
-	Family   Family // "" where it is no pipeline
+	Ref      string `json:"ref"`
+	Dir      string `json:"dir"`
+	Revision string `json:"revision,omitempty"` // commit of the hub's snapshot, "" for a plain folder
+	Class    string `json:"class"`              // of the pipeline, or of the network where there is one alone
+	Family   Family `json:"family,omitempty"`   // "" where it is no pipeline
 	// OtherUNet tells where the UNet came from when it is not the pipeline's.
-	OtherUNet *Origin
-	Parts     []PartReport
-	Params    int64 // in all networks
-	Bytes     int64 // of the weight files in use
+	OtherUNet *Origin      `json:"other_unet,omitempty"`
+	Parts     []PartReport `json:"parts"`
+	Params    int64        `json:"parameters"` // in all networks
+	Bytes     int64        `json:"bytes"`      // of the weight files in use
 	// Faults are what keeps it from being used, Notes what is merely odd.
-	Faults []string
-	Notes  []string
+	Faults []string `json:"faults"`
+	Notes  []string `json:"notes"`
 }
 
 // PartReport is one network, or a tokenizer's or scheduler's folder (which has
 // no files listed and no parameters).
 type PartReport struct {
-	Name    string
-	Dir     string
-	Class   string // as its config says
-	Variant string
-	Files   []FileReport
-	Tensors int
-	Params  int64
-	DTypes  map[string]int64 // element type to number of parameters
+	Name    string           `json:"name"`
+	Dir     string           `json:"dir"`
+	Class   string           `json:"class"` // as its config says
+	Variant string           `json:"variant,omitempty"`
+	Files   []FileReport     `json:"files,omitempty"`
+	Tensors int              `json:"tensors"`
+	Params  int64            `json:"parameters"`
+	DTypes  map[string]int64 `json:"dtypes,omitempty"` // element type to number of parameters
 }
 
 // FileReport is one weight file.
 type FileReport struct {
-	Path  string // symbolic links resolved
-	Bytes int64
+	Path  string `json:"path"` // symbolic links resolved
+	Bytes int64  `json:"bytes"`
 }
 
 // Inspect reports what ref holds: a pipeline, or a network's folder alone. It

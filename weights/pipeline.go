@@ -54,7 +54,9 @@ type Pipeline struct {
 
 // Origin is a reference and the folder it led to.
 type Origin struct {
-	Ref, Dir, Revision string
+	Ref      string `json:"ref"`
+	Dir      string `json:"dir"`
+	Revision string `json:"revision,omitempty"`
 }
 
 // Components returns the networks in the order in which a prompt meets them.
