@@ -41,7 +41,7 @@ func newMatcher(added []addedToken, normalized bool) (matcher, error) {
 			p.chars = append(p.chars, c.r)
 		}
 		if other, ok := seen[string(p.chars)]; ok {
-			return matcher{}, fmt.Errorf("added tokens %q and %q match the same text", other, a.content)
+			return matcher{}, fmt.Errorf("added tokens %s and %s match the same text", quote(other), quote(a.content))
 		}
 		seen[string(p.chars)] = a.content
 		m.byFirst[p.chars[0]] = append(m.byFirst[p.chars[0]], p)
@@ -52,14 +52,8 @@ func newMatcher(added []addedToken, normalized bool) (matcher, error) {
 	return m, nil
 }
 
-// A part is a piece of the text: an added token, or what is between them.
-type part struct {
-	token *addedToken
-	chars []char
-}
-
-func (m matcher) split(chars []char, added []addedToken) []part {
-	var parts []part
+// split calls found with each added token's id and characters, and between with what is before, between and behind them, all in order.
+func (m matcher) split(chars []char, added []addedToken, found func(id int32, chars []char), between func([]char)) {
 	from := 0
 	for i := 0; i < len(chars); {
 		p, ok := m.at(chars[i:])
@@ -67,7 +61,7 @@ func (m matcher) split(chars []char, added []addedToken) []part {
 			i++
 			continue
 		}
-		token := &added[p.index]
+		token := added[p.index]
 		start, end := i, i+len(p.chars)
 		if token.lstrip {
 			for start > from && isSpace(chars[start-1].r) {
@@ -80,16 +74,15 @@ func (m matcher) split(chars []char, added []addedToken) []part {
 			}
 		}
 		if from < start {
-			parts = append(parts, part{chars: chars[from:start]})
+			between(chars[from:start])
 		}
-		parts = append(parts, part{token, chars[start:end]})
+		found(token.id, chars[start:end])
 		from = end
 		i += len(p.chars)
 	}
 	if from < len(chars) {
-		parts = append(parts, part{chars: chars[from:]})
+		between(chars[from:])
 	}
-	return parts
 }
 
 func (m matcher) at(chars []char) (pattern, bool) {

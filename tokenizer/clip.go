@@ -80,6 +80,6 @@ func readCLIP() (*vocabulary, error) {
 		words = append(words, p[0]+p[1])
 	}
 	words = append(words, startOfText, endOfText)
-	place := func(rank int) string { return fmt.Sprintf("merge %d", rank) }
-	return newVocabulary(words, pairs, endOfText, place)
+	l := wordList{words: words, pairs: pairs, where: "words", whereOf: func(rank int) string { return fmt.Sprintf("merge %d", rank) }}
+	return newVocabulary(l, endOfText)
 }

@@ -103,7 +103,8 @@ func (s *settings) refuse() error {
 		}
 	}
 	if len(keys) > 0 {
-		return s.fail(slices.Min(keys), "not supported")
+		key := slices.Min(keys)
+		return fmt.Errorf("%s: %s: not supported", s.values[key].file, quote(key))
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (s *settings) readDecoder(list json.RawMessage) error {
 	for _, m := range members {
 		id, err := strconv.Atoi(m.key)
 		if err != nil || id < 0 {
-			return s.fail("added_tokens_decoder", "%q: expected an id", m.key)
+			return s.fail("added_tokens_decoder", "%s: expected an id", quote(m.key))
 		}
 		if kind := kindOfJSON(m.value); kind != "an object" {
 			return s.fail("added_tokens_decoder", "%d: %s, expected an object", id, kind)
@@ -187,12 +188,12 @@ func (s *settings) readLegacyAdded(dir fs.FS) error {
 	for _, m := range members {
 		id, err := strconv.Atoi(string(m.value))
 		if err != nil || id < 0 {
-			return fmt.Errorf("%s: %q: %s, expected an id", addedFile, m.key, excerpt(m.value))
+			return fmt.Errorf("%s: %s: %s, expected an id", addedFile, quote(m.key), excerpt(m.value))
 		}
 		normalized := !special[m.key]
 		t := tokenValue{content: m.key, normalized: &normalized, special: special[m.key]}
 		if err := t.check(); err != nil {
-			return fmt.Errorf("%s: %q: %w", addedFile, m.key, err)
+			return fmt.Errorf("%s: %s: %w", addedFile, quote(m.key), err)
 		}
 		s.listed[id] = t
 	}

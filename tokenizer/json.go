@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -35,10 +36,10 @@ func object(data []byte) ([]member, error) {
 		}
 		m := member{key: key.(string)}
 		if err := d.Decode(&m.value); err != nil {
-			return nil, fmt.Errorf("%s: %w", m.key, notJSON(err))
+			return nil, fmt.Errorf("%s: %w", quote(m.key), notJSON(err))
 		}
 		if seen[m.key] {
-			return nil, fmt.Errorf("%s: comes twice", m.key)
+			return nil, fmt.Errorf("%s: comes twice", quote(m.key))
 		}
 		seen[m.key] = true
 		out = append(out, m)
@@ -127,7 +128,13 @@ func excerpt(value json.RawMessage) string {
 	if json.Compact(&b, value) != nil {
 		return kindOfJSON(value)
 	}
-	s := b.String()
+	return shorten(b.String())
+}
+
+// quote shows text from a file in a message, on one line and cut short.
+func quote(s string) string { return strconv.Quote(shorten(s)) }
+
+func shorten(s string) string {
 	if len(s) > 40 {
 		s = strings.ToValidUTF8(s[:40], "") + "..."
 	}

@@ -63,22 +63,16 @@ func read(dir fs.FS) (*Tokenizer, error) {
 		return nil, err
 	}
 
-	var (
-		words []string
-		pairs [][2]string
-		place func(int) string
-	)
+	var list wordList
 	if whole != nil {
-		words, pairs, err = whole.vocabulary()
-		place = func(rank int) string { return fmt.Sprintf("%s: model.merges[%d]", wholeFile, rank) }
+		list, err = whole.vocabulary()
 	} else {
-		words, pairs, err = readVocabulary(dir)
-		place = func(rank int) string { return fmt.Sprintf("%s: merge %d", mergesFile, rank) }
+		list, err = readVocabulary(dir)
 	}
 	if err != nil {
 		return nil, err
 	}
-	v, err := newVocabulary(words, pairs, names.unknown, place)
+	v, err := newVocabulary(list, names.unknown)
 	if err != nil {
 		return nil, err
 	}
@@ -114,23 +108,23 @@ func readOptional(dir fs.FS, name string) ([]byte, error) {
 	return data, err
 }
 
-func readVocabulary(dir fs.FS) ([]string, [][2]string, error) {
+func readVocabulary(dir fs.FS) (wordList, error) {
+	l := wordList{where: vocabFile}
 	data, err := readFile(dir, vocabFile)
 	if err != nil {
-		return nil, nil, err
+		return l, err
 	}
-	words, err := wordsByID(data)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", vocabFile, err)
+	if l.words, err = wordsByID(data); err != nil {
+		return l, fmt.Errorf("%s: %w", vocabFile, err)
 	}
 	if data, err = readFile(dir, mergesFile); err != nil {
-		return nil, nil, err
+		return l, err
 	}
 	if !utf8.Valid(data) {
-		return nil, nil, fmt.Errorf("%s: %w", mergesFile, errNotUTF8)
+		return l, fmt.Errorf("%s: %w", mergesFile, errNotUTF8)
 	}
-	var pairs [][2]string
 	number := 0
+	var numbers []int // of the lines, by rank
 	for line := range strings.Lines(string(data)) {
 		number++
 		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
@@ -139,11 +133,13 @@ func readVocabulary(dir fs.FS) ([]string, [][2]string, error) {
 		}
 		p, ok := splitMerge(line)
 		if !ok {
-			return nil, nil, fmt.Errorf("%s: line %d: expected two words with a space between", mergesFile, number)
+			return l, fmt.Errorf("%s: line %d: expected two words with a space between", mergesFile, number)
 		}
-		pairs = append(pairs, p)
+		l.pairs = append(l.pairs, p)
+		numbers = append(numbers, number)
 	}
-	return words, pairs, nil
+	l.whereOf = func(rank int) string { return fmt.Sprintf("%s: line %d", mergesFile, numbers[rank]) }
+	return l, nil
 }
 
 // wordsByID reads an object of word -> id. The ids of n words are 0 to n-1: each is a row of the text encoder's embeddings.
@@ -170,13 +166,13 @@ func wordsByID(data []byte) ([]string, error) {
 		number, _ := value.(json.Number)
 		id, err := strconv.Atoi(number.String())
 		if err != nil || id < 0 {
-			return nil, fmt.Errorf("%q: %v, expected an id", word, value)
+			return nil, fmt.Errorf("%s: %s, expected an id", quote(word), shorten(fmt.Sprint(value)))
 		}
 		if word == "" {
 			return nil, errors.New("an empty word")
 		}
 		if _, twice := ids[word]; twice {
-			return nil, fmt.Errorf("%q: comes twice", word)
+			return nil, fmt.Errorf("%s: comes twice", quote(word))
 		}
 		ids[word] = id
 	}
@@ -186,10 +182,10 @@ func wordsByID(data []byte) ([]string, error) {
 	words := make([]string, len(ids))
 	for word, id := range ids {
 		if id >= len(words) {
-			return nil, fmt.Errorf("%q: id %d, expected 0 to %d, as there are %d words", word, id, len(words)-1, len(words))
+			return nil, fmt.Errorf("%s: id %d, expected 0 to %d, as there are %d words", quote(word), id, len(words)-1, len(words))
 		}
 		if words[id] != "" {
-			return nil, fmt.Errorf("%q: id %d, which %q has too", word, id, words[id])
+			return nil, fmt.Errorf("%s: id %d, which %s has too", quote(word), id, quote(words[id]))
 		}
 		words[id] = word
 	}
@@ -249,16 +245,19 @@ func (w *aboutWhole) refuse(s *settings) error {
 	return nil
 }
 
-func (w *aboutWhole) vocabulary() ([]string, [][2]string, error) {
-	words, err := wordsByID(w.model["vocab"])
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: model.vocab: %w", wholeFile, err)
+func (w *aboutWhole) vocabulary() (wordList, error) {
+	l := wordList{
+		where:   wholeFile + ": model.vocab",
+		whereOf: func(rank int) string { return fmt.Sprintf("%s: model.merges[%d]", wholeFile, rank) },
 	}
-	pairs, err := wholeMerges(w.model["merges"])
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: model.merges%w", wholeFile, err)
+	var err error
+	if l.words, err = wordsByID(w.model["vocab"]); err != nil {
+		return l, fmt.Errorf("%s: %w", l.where, err)
 	}
-	return words, pairs, nil
+	if l.pairs, err = wholeMerges(w.model["merges"]); err != nil {
+		return l, fmt.Errorf("%s: model.merges%w", wholeFile, err)
+	}
+	return l, nil
 }
 
 // wholeMerges reads a list of ["a", "b"], or as older versions wrote it of "a b".

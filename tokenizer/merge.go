@@ -1,11 +1,24 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"slices"
+	"sync"
+	"unicode/utf8"
+)
 
 // A merger joins the bytes of words into tokens, keeping its buffers from word to word.
 type merger struct {
 	symbols []symbol
 	queue   []candidate
+}
+
+var mergers = sync.Pool{New: func() any { return &merger{symbols: make([]symbol, 0, 64), queue: make([]candidate, 0, 64)} }}
+
+// release gives the merger back, unless a huge word has made it keep much memory.
+func (m *merger) release() {
+	if cap(m.symbols) < 1<<12 {
+		mergers.Put(m)
+	}
 }
 
 // A symbol is a token in the making, in a linked list of those of the word.
@@ -25,7 +38,7 @@ type candidate struct {
 
 // merge appends the tokens of a word. It takes n log n steps for n bytes.
 func (m *merger) merge(out []Token, v *vocabulary, word []char) []Token {
-	m.symbols, m.queue = m.symbols[:0], m.queue[:0]
+	m.symbols, m.queue = slices.Grow(m.symbols[:0], len(word)), slices.Grow(m.queue[:0], len(word))
 	for i, c := range word {
 		var buf [utf8.UTFMax]byte
 		n := utf8.EncodeRune(buf[:], c.r)

@@ -175,25 +175,16 @@ func (t *Tokenizer) Encode(text string) (Encoding, error) {
 }
 
 func (t *Tokenizer) tokenize(text string) []Token {
-	var (
-		out  []Token
-		word merger
-	)
-	for _, part := range t.raw.split(decode(text), t.added) {
-		if part.token != nil {
-			out = append(out, span(part.token.id, part.chars))
-			continue
-		}
-		for _, part := range t.normalized.split(normalize(part.chars), t.added) {
-			if part.token != nil {
-				out = append(out, span(part.token.id, part.chars))
-				continue
-			}
-			words(part.chars, func(chars []char) {
-				out = word.merge(out, t.vocab, chars)
-			})
-		}
+	out := make([]Token, 0, 8+len(text)/4)
+	word := mergers.Get().(*merger)
+	defer word.release()
+	found := func(id int32, chars []char) { out = append(out, span(id, chars)) }
+	split := func(chars []char) {
+		words(chars, func(chars []char) { out = word.merge(out, t.vocab, chars) })
 	}
+	t.raw.split(decode(text), t.added, found, func(chars []char) {
+		t.normalized.split(normalize(chars), t.added, found, split)
+	})
 	return out
 }
 

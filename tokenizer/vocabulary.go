@@ -40,24 +40,32 @@ var byteChars = func() (chars [256]rune) {
 	return chars
 }()
 
-// newVocabulary checks that every merge's two words and what they make are in the vocabulary. place names a merge's place in its file.
-// unknown stands for bytes that the vocabulary lacks.
-func newVocabulary(words []string, pairs [][2]string, unknown string, place func(rank int) string) (*vocabulary, error) {
+// A wordList is a vocabulary as read, with the names of its parts for messages.
+type wordList struct {
+	words []string    // by id
+	pairs [][2]string // by rank
+
+	where   string                // the words
+	whereOf func(rank int) string // a pair
+}
+
+// newVocabulary checks that every merge's two words and what they make are in the vocabulary. unknown stands for bytes that it lacks.
+func newVocabulary(l wordList, unknown string) (*vocabulary, error) {
 	v := &vocabulary{
-		words:  words,
-		ids:    make(map[string]int32, len(words)),
-		pairs:  pairs,
-		merges: make(map[uint64]merge, len(pairs)),
+		words:  l.words,
+		ids:    make(map[string]int32, len(l.words)),
+		pairs:  l.pairs,
+		merges: make(map[uint64]merge, len(l.pairs)),
 	}
-	for id, w := range words {
+	for id, w := range l.words {
 		v.ids[w] = int32(id)
 	}
-	for rank, p := range pairs {
+	for rank, p := range l.pairs {
 		var ids [3]int32
 		for i, w := range []string{p[0], p[1], p[0] + p[1]} {
 			id, ok := v.ids[w]
 			if !ok {
-				return nil, fmt.Errorf("%s: the merge of %q and %q needs the word %q, which the vocabulary lacks", place(rank), p[0], p[1], w)
+				return nil, fmt.Errorf("%s: the merge of %s and %s needs the word %s, which the vocabulary lacks", l.whereOf(rank), quote(p[0]), quote(p[1]), quote(w))
 			}
 			ids[i] = id
 		}
@@ -72,7 +80,7 @@ func newVocabulary(words []string, pairs [][2]string, unknown string, place func
 			id, ok := v.ids[s.word]
 			if !ok {
 				if !haveUnknown {
-					return nil, fmt.Errorf("the vocabulary has neither %q nor the unknown token %q", s.word, unknown)
+					return nil, fmt.Errorf("%s: has neither %s nor the unknown token %s", l.where, quote(s.word), quote(unknown))
 				}
 				id = instead
 			}
