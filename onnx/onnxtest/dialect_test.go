@@ -81,3 +81,39 @@ func TestMixedEqualsRuntime(t *testing.T) {
 	}
 	t.Run("cpu", func(t *testing.T) { compare(t, rt, cpu, 8) })
 }
+
+// TestUpsampleToIsExact holds ONNX Runtime, which divides in float32, to
+// floor(i * in / out) for every size that a skip connection can have: what was
+// halved by rounding up or down. At other ratios its rounding shows.
+func TestUpsampleToIsExact(t *testing.T) {
+	rt, err := ort.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	g := onnx.NewGraph("upsample")
+	x := g.Input("x", f32, onnx.N(1), onnx.N(1), onnx.N(1), width)
+	like := g.Input("like", f32, onnx.N(1), onnx.N(1), onnx.N(1), tokens)
+	g.Result("y", g.UpsampleTo(x, like))
+	s := session(t, rt, g, nil)
+	for in := int64(1); in <= 256; in++ {
+		for out := 2*in - 1; out <= 2*in+1; out++ {
+			line := make([]float64, in)
+			for i := range line {
+				line[i] = float64(i)
+			}
+			inputs := map[string]Tensor{"x": Floats(line, 1, 1, 1, in), "like": Floats(make([]float64, out), 1, 1, 1, out)}
+			want, err := Eval(g, inputs, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.Run(t.Context(), map[string]ort.Tensor{"x": narrow(inputs["x"]), "like": narrow(inputs["like"])})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, err := distance(wide(got["y"]), want["y"]); d != 0 || err != nil {
+				t.Errorf("%d to %d: %v is not %v", in, out, got["y"].Data, want["y"].Data)
+			}
+		}
+	}
+}

@@ -164,7 +164,8 @@ var forms = map[string][]form{
 	},
 	"InstanceNormalization": {
 		norm("InstanceNormalization", 3, []any{"epsilon", float32(1e-6)}, rows, onnx.N(3), onnx.N(5), width),
-		norm("InstanceNormalization", 2, nil, rows, onnx.N(2), tokens),
+		// Not of one position: x - mean is 0 there, and float32 shows what it is made of.
+		norm("InstanceNormalization", 2, nil, rows, onnx.N(2), onnx.N(9)),
 	},
 	"LayerNormalization": {
 		norm("LayerNormalization", 7, []any{"epsilon", float32(1e-5), "axis", int64(-1)}, rows, onnx.N(7)),
