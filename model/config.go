@@ -27,7 +27,7 @@ type reader struct {
 
 func newReader(what string, data []byte) (*reader, error) {
 	r := &reader{what: what}
-	if err := json.Unmarshal(data, &r.obj); err != nil {
+	if err := json.Unmarshal(plainNumbers(data), &r.obj); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
 			return nil, fmt.Errorf("%s: not JSON at byte %d: %v", what, syntax.Offset, syntax)
@@ -61,10 +61,11 @@ func (r *reader) decode(key, want string, dst any) bool {
 }
 
 func shorten(raw json.RawMessage) string {
-	if len(raw) > 60 {
-		return string(raw[:60]) + "..."
+	text := literals.Replace(string(raw))
+	if len(text) > 60 {
+		return text[:60] + "..."
 	}
-	return string(raw)
+	return text
 }
 
 func (r *reader) int(key string, def, low, high int64) int64 {
