@@ -37,27 +37,28 @@ func library(t *testing.T) string {
 	return dir
 }
 
-// tiny makes a model of the smallest shape.
-func tiny(t *testing.T) string {
+// tiny makes a small model, named tiny.
+func tiny(t *testing.T, arch string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "tiny")
 	var stderr bytes.Buffer
 	e := &environment{stdout: io.Discard, stderr: &stderr, getenv: os.Getenv}
-	if code := run(t.Context(), e, []string{"models", "new", "--arch", "tiny-sd", dir}); code != 0 {
+	if code := run(t.Context(), e, []string{"models", "new", "--arch", arch, dir}); code != 0 {
 		t.Fatalf("models new: exit code %d: %s", code, &stderr)
 	}
 	return dir
 }
 
-// TestScripts runs testdata/*.txtar. $MODEL is a tiny model that scripts may
-// read and copy, $LIB the runtime, $BAD a text that is not UTF-8.
+// TestScripts runs testdata/*.txtar. $MODEL and $XL are tiny models of SD and
+// SDXL that scripts may read and copy, $LIB the runtime, $BAD a text that is not UTF-8.
 func TestScripts(t *testing.T) {
-	lib, model := library(t), tiny(t)
+	lib, model, xl := library(t), tiny(t, "tiny-sd"), tiny(t, "tiny-sdxl")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LIB", lib)
 			e.Setenv("MODEL", model)
+			e.Setenv("XL", xl)
 			e.Setenv("BAD", "a\xffb")
 			return nil
 		},
@@ -209,7 +210,7 @@ func (w *watcher) Write(p []byte) (int, error) {
 }
 
 func TestInterruptedLeavesNoFile(t *testing.T) {
-	lib, model := library(t), tiny(t)
+	lib, model := library(t), tiny(t, "tiny-sd")
 	for name, text := range map[string]string{
 		"first image":  "out-0.png  step 1 of 50",
 		"second image": "out-1.png  step 1 of 50",
