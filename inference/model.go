@@ -174,10 +174,15 @@ func (m *Model) Warm() error {
 }
 
 // NativeSize is the width and height in pixels that the model was trained for,
-// 0 and 0 where its config does not say.
+// 0 and 0 where its config does not say. SD's first configs say 32 and mean 64,
+// so diffusers' SD pipeline takes no less from a config of that age.
 func (m *Model) NativeSize() (width, height int) {
+	h, w := m.UNet.SampleSize[0], m.UNet.SampleSize[1]
+	if m.UNet.BeforeSampleSizes && m.Pipeline.Family == weights.SD {
+		h, w = max(h, 64), max(w, 64)
+	}
 	f := m.VAE.Factor()
-	return int(m.UNet.SampleSize[1]) * f, int(m.UNet.SampleSize[0]) * f
+	return int(w) * f, int(h) * f
 }
 
 // Close frees the sessions.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 )
 
@@ -10,6 +11,7 @@ import (
 type UNetConfig struct {
 	InChannels, OutChannels int64
 	SampleSize              [2]int64 // native height and width of the latents; 0 where the config has none
+	BeforeSampleSizes       bool     // written before diffusers 0.9, whose configs hold a sample_size that SD pipelines don't trust
 	CenterInput             bool
 	FlipSinToCos            bool
 	FreqShift               float64
@@ -71,6 +73,7 @@ func ParseUNet(data []byte) (UNetConfig, error) {
 		c.BlockOut = r.ints("block_out_channels", n, 320, 1, maxChannels)
 	}
 	c.SampleSize = r.sampleSize()
+	c.BeforeSampleSizes = r.beforeSampleSizes()
 	c.Layers = r.ints("layers_per_block", n, 2, 1, maxLayers)
 	c.Heads = r.ints("attention_head_dim", n, 8, 1, maxChannels) // diffusers' name for the number of heads
 	r.only("num_attention_heads")                                // diffusers refuses it too
@@ -137,6 +140,20 @@ func (r *reader) sampleSize() [2]int64 {
 	}
 	s := r.ints("sample_size", 2, 64, 1, 1<<14)
 	return [2]int64{s[0], s[1]}
+}
+
+// beforeSampleSizes reports whether sample_size is a number in a config of a
+// version below 0.9.
+func (r *reader) beforeSampleSizes() bool {
+	var version string
+	var size int64
+	if r.null("_diffusers_version") || r.null("sample_size") || json.Unmarshal(r.obj["sample_size"], &size) != nil ||
+		!r.decode("_diffusers_version", "a version", &version) {
+		return false
+	}
+	var major, minor int
+	n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return n == 2 && major == 0 && minor < 9
 }
 
 // transformers reads transformer_layers_per_block, whose entries are numbers or
