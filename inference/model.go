@@ -72,14 +72,17 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 		if !note(c.Config.Path, err) {
 			continue
 		}
+		folder := []string{p.Tokenizer, p.Tokenizer2}[i]
+		t, err := openTokenizer(folder, i)
+		if note(folder, err) {
+			config.Tokens = min(int64(t.MaxLength()), config.Positions) // fit names one that is longer
+		}
 		g, err := model.Text(config)
 		if !note(c.Config.Path, err) {
 			continue
 		}
 		part(c, g)
-		folder := []string{p.Tokenizer, p.Tokenizer2}[i]
-		t, err := openTokenizer(folder, i)
-		if !note(folder, err) {
+		if t == nil {
 			continue
 		}
 		m.texts = append(m.texts, textEncoder{net(g, c), config, t})
@@ -139,6 +142,10 @@ func (m *Model) fit() []error {
 		if n := int64(t.tokenizer.MaxLength()); n > t.config.Positions {
 			faults = append(faults, fmt.Errorf("tokenizer %d gives %d tokens, its text encoder takes %d", i+1, n, t.config.Positions))
 		}
+	}
+	if len(m.texts) == 2 && m.texts[0].tokenizer.MaxLength() != m.texts[1].tokenizer.MaxLength() {
+		faults = append(faults, fmt.Errorf("the tokenizers of %s give %d and %d tokens, expected as many", base,
+			m.texts[0].tokenizer.MaxLength(), m.texts[1].tokenizer.MaxLength()))
 	}
 	want("cross_attention_dim", m.UNet.CrossAttentionDim[0], width, "the text encoders of "+base)
 	switch xl := m.Pipeline.Family == weights.SDXL; {

@@ -16,6 +16,7 @@ type TextConfig struct {
 	Epsilon                          float32
 	Projection                       int64 // width of the projected embedding, 0 without (CLIPTextModel)
 	EOS                              int64
+	Tokens                           int64 // positions that a text takes, all of them unless set lower
 }
 
 // ParseText reads a text encoder's config.json. Whether its pooled output is
@@ -49,6 +50,8 @@ func ParseText(data []byte, projected bool) (TextConfig, error) {
 		r.fault("architectures", "%q is not supported, only CLIPTextModel and CLIPTextModelWithProjection", architectures)
 	}
 	r.only("model_type", "clip_text_model", "clip")
+	r.only("use_attention_mask", false) // would hide the padding
+	c.Tokens = c.Positions
 	if c.Heads > 0 && c.Hidden%c.Heads != 0 {
 		r.fault("num_attention_heads", "%d does not divide hidden_size %d", c.Heads, c.Hidden)
 	}
@@ -73,24 +76,28 @@ func (c TextConfig) PooledAt(ids []int64) int {
 
 // Text writes the text encoder of c.
 //
-//	input_ids    int64 [rows, positions]
-//	pooled_index int64 [rows]    row * positions + the position that PooledAt gives
-//	-> last_hidden_state        float32 [rows, positions, hidden]  after the final norm
-//	-> penultimate_hidden_state float32 [rows, positions, hidden]  what the last layer is given
+//	input_ids    int64 [rows, tokens]
+//	pooled_index int64 [rows]    row * tokens + the position that PooledAt gives
+//	-> last_hidden_state        float32 [rows, tokens, hidden]  after the final norm
+//	-> penultimate_hidden_state float32 [rows, tokens, hidden]  what the last layer is given
 //	-> pooled                   float32 [rows, hidden], or [rows, projection]: text_embeds
 func Text(c TextConfig) (*onnx.Graph, error) {
 	g := onnx.NewGraph("text_encoder")
 	b := builder{Graph: g}
 	rows := onnx.Sym("rows")
-	ids := g.Input("input_ids", tensor.Int64, rows, onnx.N(c.Positions))
+	ids := g.Input("input_ids", tensor.Int64, rows, onnx.N(c.Tokens))
 	index := g.Input("pooled_index", tensor.Int64, rows)
 	const emb = "text_model.embeddings."
 	x := g.Gather(g.Param(emb+"token_embedding.weight", c.Vocabulary, c.Hidden), ids)
-	x = g.Add(x, g.Param(emb+"position_embedding.weight", c.Positions, c.Hidden))
+	positions := g.Param(emb+"position_embedding.weight", c.Positions, c.Hidden)
+	if c.Tokens < c.Positions {
+		positions = g.Slice(positions, 0, 0, c.Tokens)
+	}
+	x = g.Add(x, positions)
 	x = g.Reshape(x, onnx.Rest(), onnx.Num(c.Hidden))
-	mask := b.causalMask(c.Positions)
+	mask := b.causalMask(c.Tokens)
 	tokens := func(v *onnx.Value) *onnx.Value {
-		return g.Reshape(v, onnx.Rest(), onnx.Num(c.Positions), onnx.Num(c.Hidden))
+		return g.Reshape(v, onnx.Rest(), onnx.Num(c.Tokens), onnx.Num(c.Hidden))
 	}
 	penultimate := x
 	for i := range c.Layers {
