@@ -73,6 +73,9 @@ func (d Dim) Add(o Dim) Dim {
 	case o.coef == 0:
 		return d
 	case slices.EqualFunc(d.atoms, o.atoms, func(a, b *atom) bool { return a.key == b.key }):
+		if d.coef+o.coef == 0 {
+			return Dim{}
+		}
 		return Dim{coef: d.coef + o.coef, atoms: d.atoms}
 	}
 	terms := []Dim{d, o}

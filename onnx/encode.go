@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -18,6 +19,19 @@ type External struct {
 	Offset   int64
 	Length   int64
 	DType    tensor.DType
+}
+
+func (e External) fits(p *Value) error {
+	count, _ := p.Shape.Elements().Const()
+	switch {
+	case e.Location == "":
+		return errors.New("the file has no name")
+	case protoDType(e.DType) == 0:
+		return fmt.Errorf("the file's element type is %v", e.DType)
+	case e.Offset < 0 || e.Length != count*int64(e.DType.Size()):
+		return fmt.Errorf("%d bytes at offset %d are not %d elements of %v", e.Length, e.Offset, count, e.DType)
+	}
+	return nil
 }
 
 // Encode writes the graph as an ONNX ModelProto. No weight is in it: external
@@ -69,9 +83,15 @@ func encodeGraph(g *Graph, external func(string) (External, error)) (message, er
 	}
 	var initializers []message
 	for _, p := range g.Params {
+		if external == nil {
+			return nil, fmt.Errorf("onnx: graph %s: parameter %s: nobody says where its bytes are", g.Name, p.Name)
+		}
 		e, err := external(p.Name)
 		if err != nil {
 			return nil, err
+		}
+		if err := e.fits(p); err != nil {
+			return nil, fmt.Errorf("onnx: graph %s: parameter %s: %w", g.Name, p.Name, err)
 		}
 		stored := p.Name
 		if e.DType != p.DType {

@@ -48,6 +48,27 @@ func inferSameFloat(n *Node) (Type, error) {
 	return Type{DType: x.DType, Shape: x.Shape}, nil
 }
 
+// oneFloatType refuses inputs that are no floats or of different types.
+func oneFloatType(n *Node) error {
+	for _, in := range n.Inputs {
+		switch {
+		case in == nil:
+		case !in.DType.IsFloat():
+			return fmt.Errorf("needs floats, has %v", in.DType)
+		case in.DType != n.Inputs[0].DType:
+			return fmt.Errorf("mixes %v and %v", n.Inputs[0].DType, in.DType)
+		}
+	}
+	return nil
+}
+
+func inferGelu(n *Node) (Type, error) {
+	if a := n.Str("approximate"); n.attr("approximate") != nil && a != "none" && a != "tanh" {
+		return Type{}, fmt.Errorf("approximate is %q, expected none or tanh", a)
+	}
+	return inferSameFloat(n)
+}
+
 func inferSoftmax(n *Node) (Type, error) {
 	x := n.Inputs[0]
 	if a := n.Int("axis", -1); a < -int64(len(x.Shape)) || a >= int64(len(x.Shape)) {
@@ -67,7 +88,10 @@ func inferConv(n *Node) (Type, error) {
 	if len(n.Inputs) > 2 && n.Inputs[2] != nil && !n.Inputs[2].Shape.Equal(Shape{w.Shape[0]}) {
 		return Type{}, fmt.Errorf("bias has shape %v for %v output channels", n.Inputs[2].Shape, w.Shape[0])
 	}
-	pads, strides := n.Ints("pads"), n.Ints("strides")
+	if err := oneFloatType(n); err != nil {
+		return Type{}, err
+	}
+	pads, strides, kernel := n.Ints("pads"), n.Ints("strides"), n.Ints("kernel_shape")
 	if len(pads) != 4 || len(strides) != 2 || slices.Min(strides) < 1 || slices.Min(pads) < 0 {
 		return Type{}, fmt.Errorf("needs 4 pads >= 0 and 2 strides >= 1, has %v and %v", pads, strides)
 	}
@@ -77,7 +101,13 @@ func inferConv(n *Node) (Type, error) {
 		if !ok {
 			return Type{}, errors.New("needs a kernel of fixed size")
 		}
+		if kernel != nil && (len(kernel) != 2 || kernel[i] != k) {
+			return Type{}, fmt.Errorf("kernel_shape is %v for a weight of shape %v", kernel, w.Shape)
+		}
 		out[2+i] = x.Shape[2+i].FloorDiv(pads[i]+pads[i+2]-k+strides[i], strides[i])
+		if size, ok := out[2+i].Const(); ok && size < 1 {
+			return Type{}, fmt.Errorf("a kernel of %d is larger than the padded input %v", k, x.Shape)
+		}
 	}
 	return Type{DType: x.DType, Shape: out}, nil
 }
@@ -87,9 +117,16 @@ func inferGemm(n *Node) (Type, error) {
 	if len(a.Shape) != 2 || len(b.Shape) != 2 {
 		return Type{}, errors.New("needs two matrices")
 	}
+	if err := oneFloatType(n); err != nil {
+		return Type{}, err
+	}
 	k, m := b.Shape[0], b.Shape[1]
-	if n.Int("transB", 0) == 1 {
+	switch n.Int("transB", 0) {
+	case 0:
+	case 1:
 		k, m = m, k
+	default:
+		return Type{}, errors.New("transB must be 0 or 1")
 	}
 	if !a.Shape[1].Equal(k) {
 		return Type{}, fmt.Errorf("inner dimensions %v and %v differ", a.Shape[1], k)
@@ -105,6 +142,9 @@ func inferMatMul(n *Node) (Type, error) {
 	ra, rb := len(a.Shape), len(b.Shape)
 	if ra < 2 || rb < 2 {
 		return Type{}, errors.New("needs ranks of at least 2")
+	}
+	if err := oneFloatType(n); err != nil {
+		return Type{}, err
 	}
 	if !a.Shape[ra-1].Equal(b.Shape[rb-2]) {
 		return Type{}, fmt.Errorf("inner dimensions %v and %v differ", a.Shape[ra-1], b.Shape[rb-2])
@@ -124,6 +164,9 @@ func inferAttention(n *Node) (Type, error) {
 	if !q.Shape[2].Equal(k.Shape[2]) || !k.Shape[1].Equal(v.Shape[1]) || !q.Shape[0].Equal(k.Shape[0]) || !q.Shape[0].Equal(v.Shape[0]) {
 		return Type{}, errors.New("query, key and value do not fit each other")
 	}
+	if err := oneFloatType(n); err != nil {
+		return Type{}, err
+	}
 	h := n.Int("num_heads", 0)
 	for _, s := range []*Value{q, v} {
 		if c, ok := s.Shape[2].Const(); !ok || h < 1 || c%h != 0 {
@@ -137,6 +180,8 @@ func inferAttention(n *Node) (Type, error) {
 			return Type{}, fmt.Errorf("input %d is not used here", i)
 		case i == 5 && (in == nil || len(in.Shape) != 4 || !in.Shape[2].Equal(q.Shape[1]) || !in.Shape[3].Equal(k.Shape[1])):
 			return Type{}, errors.New("the attention bias must be [rows or 1, heads or 1, queries, keys]")
+		case i == 5 && (!in.Shape[0].Equal(q.Shape[0]) && !in.Shape[0].Equal(N(1)) || !in.Shape[1].Equal(N(h)) && !in.Shape[1].Equal(N(1))):
+			return Type{}, fmt.Errorf("the attention bias %v does not fit %v rows and %d heads", in.Shape, q.Shape[0], h)
 		}
 	}
 	return Type{DType: q.DType, Shape: Shape{q.Shape[0], q.Shape[1], v.Shape[2]}}, nil
@@ -176,13 +221,16 @@ func channelParams(n *Node, c Dim) (Type, error) {
 			return Type{}, fmt.Errorf("scale and bias must have shape [%v]", c)
 		}
 	}
+	if err := oneFloatType(n); err != nil {
+		return Type{}, err
+	}
 	return inferSameFloat(n)
 }
 
 func inferShape(n *Node) (Type, error) {
 	s := n.Inputs[0].Shape
 	start, end := n.Int("start", 0), n.Int("end", int64(len(s)))
-	if start < 0 || end > int64(len(s)) || start > end {
+	if start < 0 || end > int64(len(s)) || start >= end {
 		return Type{}, fmt.Errorf("axes %d to %d of rank %d", start, end, len(s))
 	}
 	return Type{DType: tensor.Int64, Shape: Shape{N(end - start)}, Content: s[start:end]}, nil
@@ -190,7 +238,7 @@ func inferShape(n *Node) (Type, error) {
 
 func inferReshape(n *Node) (Type, error) {
 	x, target := n.Inputs[0], n.Inputs[1]
-	if target.DType != tensor.Int64 || target.Content == nil {
+	if target.DType != tensor.Int64 || target.Content == nil || len(target.Shape) != 1 {
 		return Type{}, errors.New("the target's elements are not known")
 	}
 	out := make(Shape, len(target.Content))
@@ -209,6 +257,8 @@ func inferReshape(n *Node) (Type, error) {
 			}
 			infer = i
 			continue
+		case ok && c < -1:
+			return Type{}, fmt.Errorf("dimension %d of the target is %d", i, c)
 		}
 		out[i] = d
 		known = known.Mul(d)

@@ -36,7 +36,7 @@ var ops = table(
 
 	// Activations.
 	Op{Name: "Sigmoid", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
-	Op{Name: "Gelu", Since: 20, Min: 1, Max: 1, Attrs: []string{"approximate"}, infer: inferSameFloat},
+	Op{Name: "Gelu", Since: 20, Min: 1, Max: 1, Attrs: []string{"approximate"}, infer: inferGelu},
 	Op{Name: "QuickGelu", Domain: contrib, Since: 1, Min: 1, Max: 1, Attrs: []string{"alpha"}, infer: inferSameFloat},
 	Op{Name: "Softmax", Since: 13, Min: 1, Max: 1, Attrs: []string{"axis"}, infer: inferSoftmax},
 
@@ -86,15 +86,24 @@ func (op *Op) typeOf(n *Node) (Type, error) {
 			return Type{}, fmt.Errorf("input %d has no type", i)
 		}
 	}
-	for _, a := range n.Attrs {
+	for i, a := range n.Attrs {
 		if !slices.Contains(op.Attrs, a.Name) {
 			return Type{}, fmt.Errorf("has no attribute %q", a.Name)
 		}
-		switch a.Value.(type) {
-		case int64, float32, string, []int64:
-		default:
-			return Type{}, fmt.Errorf("attribute %q is a %T", a.Name, a.Value)
+		if have, want := fmt.Sprintf("%T", a.Value), attrTypes[a.Name]; have != want {
+			return Type{}, fmt.Errorf("attribute %q is a %s, expected %s", a.Name, have, want)
+		}
+		if slices.ContainsFunc(n.Attrs[:i], func(b Attr) bool { return b.Name == a.Name }) {
+			return Type{}, fmt.Errorf("attribute %q stands twice", a.Name)
 		}
 	}
 	return op.infer(n)
+}
+
+// attrTypes gives each attribute's Go type; no two operators differ in one.
+var attrTypes = map[string]string{
+	"alpha": "float32", "epsilon": "float32", "scale": "float32",
+	"approximate": "string", "mode": "string", "coordinate_transformation_mode": "string", "nearest_mode": "string",
+	"axis": "int64", "end": "int64", "num_groups": "int64", "num_heads": "int64", "start": "int64", "to": "int64", "transB": "int64",
+	"kernel_shape": "[]int64", "pads": "[]int64", "perm": "[]int64", "strides": "[]int64",
 }

@@ -3,6 +3,8 @@ package onnx
 import (
 	"fmt"
 	"slices"
+
+	"cosmicman/tensor"
 )
 
 // Verify checks a graph from scratch: every name is unique, every input of a
@@ -15,6 +17,9 @@ func Verify(g *Graph) error {
 	names := map[string]bool{}
 	defined := map[*Value]bool{}
 	define := func(v *Value, kind Kind) error {
+		if v == nil {
+			return fmt.Errorf("onnx: graph %s: a value is missing", g.Name)
+		}
 		if v.Kind != kind {
 			return fmt.Errorf("onnx: graph %s: %s is in the wrong list", g.Name, v.Name)
 		}
@@ -32,9 +37,15 @@ func Verify(g *Graph) error {
 			if err := define(v, list.kind); err != nil {
 				return err
 			}
+			if err := verifyLeaf(v); err != nil {
+				return fmt.Errorf("onnx: graph %s: %s %w", g.Name, v.Name, err)
+			}
 		}
 	}
-	for _, n := range g.Nodes {
+	for i, n := range g.Nodes {
+		if n == nil || n.Op == nil || ops[n.Op.Name] != n.Op || n.Output == nil {
+			return fmt.Errorf("onnx: graph %s: node %d has no output or no operator of the table", g.Name, i)
+		}
 		for i, in := range n.Inputs {
 			if in != nil && !defined[in] {
 				return fmt.Errorf("onnx: graph %s: input %d of %s is not defined before it", g.Name, i, describe(n))
@@ -58,10 +69,49 @@ func Verify(g *Graph) error {
 		return fmt.Errorf("onnx: graph %s has no result", g.Name)
 	}
 	for _, r := range g.Outputs {
-		if !defined[r.Value] || names[r.Name] {
-			return fmt.Errorf("onnx: graph %s: result %q is not defined or its name is taken", g.Name, r.Name)
+		if !defined[r.Value] || r.Name == "" || names[r.Name] {
+			return fmt.Errorf("onnx: graph %s: result %q is not defined or its name is empty or taken", g.Name, r.Name)
+		}
+		if r.Value.Kind != Output {
+			return fmt.Errorf("onnx: graph %s: result %q is no node's output", g.Name, r.Name)
 		}
 		names[r.Name] = true
+	}
+	return nil
+}
+
+// verifyLeaf checks what no operator's rule looks at: an input's type, a
+// parameter's numbers, that a constant's elements are what its type says.
+func verifyLeaf(v *Value) error {
+	if v.DType == tensor.Invalid || v.DType.Size() == 0 {
+		return fmt.Errorf("has no element type")
+	}
+	numbers := make(tensor.Shape, len(v.Shape))
+	for i, d := range v.Shape {
+		n, ok := d.Const()
+		if !ok && v.Kind != Input {
+			return fmt.Errorf("has shape %v, expected numbers", v.Shape)
+		}
+		if ok && n < 1 {
+			return fmt.Errorf("has shape %v, expected dimensions of at least 1", v.Shape)
+		}
+		numbers[i] = n
+	}
+	if v.Kind != Const {
+		return nil
+	}
+	count, dtype := 0, tensor.Invalid
+	switch data := v.Data.(type) {
+	case []float32:
+		count, dtype = len(data), tensor.Float32
+	case []int64:
+		count, dtype = len(data), tensor.Int64
+	}
+	if n, err := numbers.Elements(); err != nil || n != int64(count) || dtype != v.DType {
+		return fmt.Errorf("is noted as %v%v and holds %d elements of %v", v.DType, v.Shape, count, dtype)
+	}
+	if !slices.EqualFunc(v.Content, constContent(v), Dim.Equal) {
+		return fmt.Errorf("holds other elements than noted")
 	}
 	return nil
 }
