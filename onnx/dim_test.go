@@ -18,6 +18,7 @@ func TestDimAlgebra(t *testing.T) {
 		{h.Mul(N(8)).FloorDiv(0, 2), "4*height", 36},
 		{half.FloorDiv(1, 2), "((((height + 1) / 2) + 1) / 2)", 3},
 		{N(-3).FloorDiv(0, 2), "-2", -2},
+		{h.Add(h.Mul(N(-1))), "0", 0},
 	} {
 		if c.d.String() != c.want {
 			t.Errorf("printed %s, want %s", c.d, c.want)
@@ -28,6 +29,9 @@ func TestDimAlgebra(t *testing.T) {
 	}
 	if q, ok := h.Mul(w).Mul(N(6)).Div(w.Mul(N(3))); !ok || !q.Equal(h.Mul(N(2))) {
 		t.Errorf("6hw / 3w = %v, %t", q, ok)
+	}
+	if n, ok := h.Add(h.Mul(N(-1))).Const(); !ok || n != 0 {
+		t.Error("height - height is no plain 0")
 	}
 	if _, ok := h.Div(w); ok {
 		t.Error("height / width came out even")
