@@ -131,6 +131,9 @@ func (m *modelIndex) family(otherUNet bool) (Family, []error) {
 			}
 		case class == "" && !strings.HasPrefix(part, "tokenizer"):
 			faults = append(faults, fmt.Errorf("%s is missing; a %s needs it", part, m.class))
+		case part == "text_encoder" && class == "CLIPTextModelWithProjection":
+			// Diffusers would take its projected embedding for the prompt's, or for SDXL's pooled one.
+			faults = append(faults, fmt.Errorf("text_encoder: class %s is not supported in this place; it takes a CLIPTextModel", class))
 		case class != "" && !slices.Contains(partClasses[part], class):
 			faults = append(faults, fmt.Errorf("%s: class %s is not supported; these are: %s", part, show(class), strings.Join(partClasses[part], ", ")))
 		}

@@ -198,6 +198,7 @@ func TestModelIndexRefused(t *testing.T) {
 		{`"StableDiffusionPipeline"`, `"StableDiffusionXLPipeline"`, "text_encoder_2 is missing; a StableDiffusionXLPipeline needs it"},
 		{`"requires_safety_checker":true`, `"requires_aesthetics_score":true`, "refiner"},
 		{`["transformers","CLIPTextModel"]`, `["transformers","T5EncoderModel"]`, "text_encoder: class T5EncoderModel is not supported; these are: CLIPTextModel"},
+		{`["transformers","CLIPTextModel"]`, `["transformers","CLIPTextModelWithProjection"]`, "text_encoder: class CLIPTextModelWithProjection is not supported in this place"},
 		{`["transformers","CLIPTextModel"]`, `[null,null]`, "text_encoder is missing"},
 		{`["transformers","CLIPTextModel"]`, `"CLIPTextModel"`, "text_encoder: [library, class] is expected"},
 		{`["diffusers","AutoencoderKL"]`, `["diffusers","AutoencoderTiny"]`, "vae: class AutoencoderTiny"},
