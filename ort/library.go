@@ -1,7 +1,6 @@
 package ort
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,9 +57,6 @@ func FindLibrary(explicit string) (string, error) {
 	}
 	return "", notFound(looked)
 }
-
-// ErrNoLibrary is wrapped by the error for a library that is not there.
-var ErrNoLibrary = errors.New("ONNX Runtime's library was not found")
 
 func notFound(looked []string) error {
 	return fmt.Errorf("%w: looked for %s; `make build` fetches it", ErrNoLibrary, strings.Join(looked, ", "))

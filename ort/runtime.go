@@ -1,23 +1,35 @@
 package ort
 
+/*
+#include <stdlib.h>
+#include "capi.h"
+*/
+import "C"
+
 import (
-	"errors"
 	"fmt"
 	"sync"
+	"unsafe"
 
 	binding "github.com/yalue/onnxruntime_go"
 )
 
-// Runtime is a use of the process-wide environment of ONNX Runtime.
-type Runtime struct {
-	once sync.Once
-}
-
-// environment is shared by every Runtime: the library allows one a process.
+// environment is shared by every Runtime and Session: the library allows one a
+// process. It lasts from the first Open until the last of them is closed.
 var environment struct {
 	sync.Mutex
-	users   int
+	users   int // open Runtimes and Sessions
 	library string
+	api     capi
+	env     *C.OrtEnv
+	host    *C.OrtMemoryInfo // describes Go's memory to the library
+}
+
+// Runtime is a use of the process-wide environment of ONNX Runtime. Its zero
+// value is closed.
+type Runtime struct {
+	mu   sync.Mutex
+	open bool
 }
 
 // Open loads the library found by [FindLibrary] and starts the environment, or
@@ -33,45 +45,83 @@ func Open(library string) (*Runtime, error) {
 		return nil, fmt.Errorf("onnx runtime: %s is loaded already, %s cannot be", environment.library, path)
 	}
 	if environment.users == 0 {
-		binding.SetSharedLibraryPath(path)
-		if err := binding.InitializeEnvironment(binding.WithLogLevelError()); err != nil {
-			return nil, &Error{Op: "load " + path, Cause: err}
+		if err := start(path); err != nil {
+			return nil, err
 		}
-		environment.library = path
 	}
 	environment.users++
-	return &Runtime{}, nil
+	return &Runtime{open: true}, nil
+}
+
+// start loads the library and makes the environment: the binding's, for what it
+// offers, and our own reference to the same one.
+func start(path string) error {
+	api, err := loadAPI(path)
+	if err != nil {
+		return err
+	}
+	binding.SetSharedLibraryPath(path)
+	// Every failure comes back as a status; the log would only say it twice.
+	if err := binding.InitializeEnvironment(binding.WithLogLevelFatal()); err != nil {
+		return &Error{Code: Fail, Op: "load " + path, Message: oneLine(err.Error())}
+	}
+	id := C.CString("cosmicman")
+	defer C.free(unsafe.Pointer(id))
+	var env *C.OrtEnv
+	if err := api.check("make an environment", C.capi_env(api.table, id, &env)); err != nil {
+		binding.DestroyEnvironment()
+		return err
+	}
+	var host *C.OrtMemoryInfo
+	if err := api.check("describe memory", C.capi_host_memory(api.table, &host)); err != nil {
+		C.capi_release_env(api.table, env)
+		binding.DestroyEnvironment()
+		return err
+	}
+	environment.library, environment.api, environment.env, environment.host = path, api, env, host
+	return nil
+}
+
+// release gives up one use of the environment, and with the last one it ends.
+func release() error {
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.users--; environment.users > 0 {
+		return nil
+	}
+	C.capi_release_memory(environment.api.table, environment.host)
+	C.capi_release_env(environment.api.table, environment.env)
+	environment.env, environment.host = nil, nil
+	if err := binding.DestroyEnvironment(); err != nil {
+		return &Error{Code: Fail, Op: "close", Message: oneLine(err.Error())}
+	}
+	return nil
+}
+
+// join takes another use of the environment, for a session.
+func (r *Runtime) join() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.open {
+		return ErrClosed
+	}
+	environment.Lock()
+	defer environment.Unlock()
+	environment.users++
+	return nil
 }
 
 // Version is the library's own, such as 1.32.0.
 func (r *Runtime) Version() string { return binding.GetVersion() }
 
-// Close gives the environment up; sessions must be closed before. Closing twice
-// is allowed.
+// Close gives the runtime up: it makes no more sessions. Those that are open
+// keep the environment until they are closed. Closing twice is allowed.
 func (r *Runtime) Close() error {
-	var err error
-	r.once.Do(func() {
-		environment.Lock()
-		defer environment.Unlock()
-		if environment.users--; environment.users == 0 {
-			if e := binding.DestroyEnvironment(); e != nil {
-				err = &Error{Op: "close", Cause: e}
-			}
-		}
-	})
-	return err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.open {
+		return nil
+	}
+	r.open = false
+	return release()
 }
-
-// Error is a failure inside ONNX Runtime.
-type Error struct {
-	Op    string // what was asked of it
-	Cause error
-}
-
-func (e *Error) Error() string { return "onnx runtime: " + e.Op + ": " + e.Cause.Error() }
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Cause }
-
-// ErrClosed is returned for a session that has been closed.
-var ErrClosed = errors.New("onnx runtime: the session is closed")

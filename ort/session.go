@@ -1,161 +1,225 @@
 package ort
 
-import (
-	"context"
-	"fmt"
-	"strconv"
-	"sync"
+/*
+#include <stdlib.h>
+#include "capi.h"
+*/
+import "C"
 
-	binding "github.com/yalue/onnxruntime_go"
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"unsafe"
 )
 
-// Device says where a session runs. Kinds beside the CPU are added with their
-// providers.
-type Device string
+// Level is how far ONNX Runtime rewrites a graph before it runs it.
+type Level uint8
 
-// CPU is ONNX Runtime's own CPU provider.
-const CPU Device = "cpu"
+// The levels. Extended, the zero value, is the measured best on a CPU (see the
+// package's documentation).
+const (
+	Extended Level = iota
+	None
+	Basic
+	All
+)
+
+func (l Level) value() (C.int, error) {
+	switch l {
+	case Extended:
+		return C.ORT_ENABLE_EXTENDED, nil
+	case None:
+		return C.ORT_DISABLE_ALL, nil
+	case Basic:
+		return C.ORT_ENABLE_BASIC, nil
+	case All:
+		return C.ORT_ENABLE_ALL, nil
+	}
+	return 0, fmt.Errorf("graph optimization level %d is unknown", l)
+}
 
 // SessionConfig is what a session is made from. Zero values of the options are
 // the measured defaults.
 type SessionConfig struct {
-	Name        string // for errors
-	Model       []byte // ONNX ModelProto
-	ExternalDir string // folder that external data is relative to
-	Inputs      []string
-	Outputs     []string
-	Device      Device // "" is CPU
-	Threads     int    // 0: one a core
+	Name        string   // for errors
+	Model       []byte   // ONNX ModelProto
+	ExternalDir string   // folder that external data is relative to; "/" is allowed
+	Inputs      []string // nil: all that the model declares
+	Outputs     []string // nil: all that the model declares
+	Device      Device
+	Threads     int // 0: one a core
+	Level       Level
 	Arena       bool   // keep freed memory for the next run instead of giving it back
-	Lean        bool   // run on the mapped weights alone: kernels keep no packed copies, which costs a fifth of the speed
-	Profile     string // path prefix of a profile, "" for none
+	Lean        bool   // run on the mapped weights alone, without packed copies; see the package's documentation
+	Profile     string // path prefix of a profile, written when the session is closed; "" for none
 }
 
 // Session is a network made ready on a device.
 type Session struct {
 	name            string
-	inputs, outputs []string
+	inputs, outputs []Info
+	names           map[string]*C.char // every input's and output's, in C's memory
 
 	mu      sync.RWMutex // held shared by runs, exclusively by Close
-	session *binding.DynamicAdvancedSession
+	session *C.OrtSession
 }
 
-// NewSession makes a session. The model's external data is mapped, not read.
+// NewSession makes a session. The model's external data is mapped, not read:
+// its files must not be rewritten in place while the session is open (replacing
+// them by rename is safe).
 func (r *Runtime) NewSession(c SessionConfig) (*Session, error) {
-	fail := func(err error) (*Session, error) {
-		return nil, &Error{Op: "make a session of " + c.Name, Cause: err}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	if c.Device != "" && c.Device != CPU {
-		return fail(fmt.Errorf("device %q is not available, only cpu", c.Device))
-	}
-	o, err := binding.NewSessionOptions()
-	if err != nil {
-		return fail(err)
-	}
-	defer o.Destroy()
-	set := []func() error{
-		// ENABLE_ALL lays convolution weights out anew: eight times the start-up, no faster step.
-		func() error { return o.SetGraphOptimizationLevel(binding.GraphOptimizationLevelEnableExtended) },
-		func() error { return o.SetIntraOpNumThreads(c.Threads) },
-		func() error { return o.SetCpuMemArena(c.Arena) },
-		func() error { return o.SetMemPattern(false) }, // shapes vary
-		func() error { return o.SetLogSeverityLevel(binding.LoggingLevelError) },
-		func() error {
-			return o.AddSessionConfigEntry("session.disable_prepacking", strconv.Itoa(map[bool]int{true: 1}[c.Lean]))
-		},
-	}
-	if c.ExternalDir != "" {
-		set = append(set, func() error {
-			return o.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", c.ExternalDir)
-		})
-	}
-	if c.Profile != "" {
-		set = append(set, func() error { return o.EnableProfiling(c.Profile) })
-	}
-	for _, f := range set {
-		if err := f(); err != nil {
-			return fail(err)
-		}
-	}
-	s, err := binding.NewDynamicAdvancedSessionWithONNXData(c.Model, c.Inputs, c.Outputs, o)
-	if err != nil {
-		return fail(err)
-	}
-	return &Session{name: c.Name, inputs: c.Inputs, outputs: c.Outputs, session: s}, nil
-}
-
-// Run evaluates the network once. Every input must be given; all outputs are
-// returned, in memory of their own. When ctx ends, the run stops at the next
-// operator and ctx's error is returned.
-func (s *Session) Run(ctx context.Context, inputs map[string]Tensor) (map[string]Tensor, error) {
-	if err := ctx.Err(); err != nil {
+	if err := r.join(); err != nil {
 		return nil, err
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.session == nil {
-		return nil, ErrClosed
+	s := &Session{name: c.Name, names: map[string]*C.char{}}
+	if err := s.create(c); err != nil {
+		return nil, errors.Join(err, s.free(), release())
 	}
-	if len(inputs) != len(s.inputs) {
-		return nil, fmt.Errorf("%s takes %d inputs, was given %d", s.name, len(s.inputs), len(inputs))
-	}
-	ins := make([]binding.Value, len(s.inputs))
-	outs := make([]binding.Value, len(s.outputs))
-	defer func() {
-		for _, v := range append(ins, outs...) {
-			if v != nil {
-				v.Destroy()
-			}
-		}
-	}()
-	for i, name := range s.inputs {
-		t, ok := inputs[name]
-		if !ok {
-			return nil, fmt.Errorf("%s needs input %q", s.name, name)
-		}
-		v, err := t.value()
-		if err != nil {
-			return nil, fmt.Errorf("%s: input %q: %w", s.name, name, err)
-		}
-		ins[i] = v
-	}
-	if err := s.run(ctx, ins, outs); err != nil {
-		return nil, err
-	}
-	results := make(map[string]Tensor, len(outs))
-	for i, v := range outs {
-		t, err := take(v)
-		if err != nil {
-			return nil, fmt.Errorf("%s: output %q: %w", s.name, s.outputs[i], err)
-		}
-		results[s.outputs[i]] = t
-	}
-	return results, nil
+	return s, nil
 }
 
-func (s *Session) run(ctx context.Context, ins, outs []binding.Value) error {
-	opts, err := binding.NewRunOptions()
-	if err != nil {
-		return &Error{Op: "run " + s.name, Cause: err}
+func (c SessionConfig) check() error {
+	if err := c.Device.check(); err != nil {
+		return err
 	}
-	defer opts.Destroy()
-	stopped := make(chan struct{})
-	release := context.AfterFunc(ctx, func() {
-		defer close(stopped)
-		opts.Terminate() // a failure here only means that the run goes on to its end
-	})
-	err = s.session.RunWithOptions(ins, outs, opts)
-	if !release() {
-		<-stopped // opts must outlive the call above
+	if _, err := c.Level.value(); err != nil {
+		return err
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		return &Error{Op: "run " + s.name, Cause: err}
+	switch {
+	case len(c.Model) == 0:
+		return errors.New("the model is empty")
+	case c.Threads < 0:
+		return fmt.Errorf("%d threads, expected 0 or more", c.Threads)
+	case strings.ContainsRune(c.ExternalDir+c.Profile, 0):
+		return errors.New("a path holds a NUL byte")
 	}
 	return nil
 }
+
+func (s *Session) create(c SessionConfig) error {
+	a, op := environment.api, "make a session of "+c.Name
+	options, err := c.options(a, op)
+	if err != nil {
+		return err
+	}
+	defer C.capi_release_options(a.table, options)
+	model := unsafe.Pointer(unsafe.SliceData(c.Model))
+	if err := a.check(op, C.capi_session(a.table, environment.env, model, C.size_t(len(c.Model)), options, &s.session)); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		what    string
+		outputs bool
+		wanted  []string
+		into    *[]Info
+	}{
+		{"input", false, c.Inputs, &s.inputs},
+		{"output", true, c.Outputs, &s.outputs},
+	} {
+		declared, err := describe(a, s.session, part.outputs)
+		if err != nil {
+			return fmt.Errorf("%s: %s %w", c.Name, part.what, err)
+		}
+		if *part.into, err = choose(declared, part.wanted); err != nil {
+			return fmt.Errorf("%s: %s %w", c.Name, part.what, err)
+		}
+		for _, info := range *part.into {
+			if s.names[info.Name] == nil { // a graph may hand an input through under its name
+				s.names[info.Name] = C.CString(info.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// choose returns the declarations that are wanted, in that order.
+func choose(declared []Info, wanted []string) ([]Info, error) {
+	if wanted == nil {
+		return declared, nil
+	}
+	chosen := make([]Info, 0, len(wanted))
+next:
+	for _, name := range wanted {
+		for _, info := range declared {
+			if info.Name == name {
+				chosen = append(chosen, info)
+				continue next
+			}
+		}
+		return nil, fmt.Errorf("%q is not declared by the model, which has %s", name, namesOf(declared))
+	}
+	return chosen, nil
+}
+
+func namesOf(infos []Info) string {
+	names := make([]string, len(infos))
+	for i, info := range infos {
+		names[i] = info.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// options are for the caller to release.
+func (c SessionConfig) options(a capi, op string) (*C.OrtSessionOptions, error) {
+	var o *C.OrtSessionOptions
+	if err := a.check(op, C.capi_options(a.table, &o)); err != nil {
+		return nil, err
+	}
+	level, err := c.Level.value()
+	arena := C.int(0)
+	if c.Arena {
+		arena = 1
+	}
+	for _, set := range []func() *C.OrtStatus{
+		func() *C.OrtStatus { return C.capi_level(a.table, o, level) },
+		func() *C.OrtStatus { return C.capi_threads(a.table, o, C.int(c.Threads)) },
+		func() *C.OrtStatus { return C.capi_arena(a.table, o, arena) },
+		func() *C.OrtStatus { return C.capi_no_pattern(a.table, o) }, // patterns are for shapes that recur; ours vary
+		// Failures come back as a status; the log would only say it twice.
+		func() *C.OrtStatus { return C.capi_severity(a.table, o, C.ORT_LOGGING_LEVEL_FATAL) },
+	} {
+		if err == nil {
+			err = a.check(op, set())
+		}
+	}
+	entries := map[string]string{}
+	if c.Lean {
+		entries["session.disable_prepacking"] = "1"
+	}
+	if c.ExternalDir != "" {
+		entries["session.model_external_initializers_file_folder_path"] = filepath.Clean(c.ExternalDir)
+	}
+	for key, value := range entries {
+		k, v := C.CString(key), C.CString(value)
+		if err == nil {
+			err = a.check(op, C.capi_entry(a.table, o, k, v))
+		}
+		C.free(unsafe.Pointer(k))
+		C.free(unsafe.Pointer(v))
+	}
+	if c.Profile != "" && err == nil {
+		prefix := C.CString(c.Profile)
+		err = a.check(op, C.capi_profile(a.table, o, prefix))
+		C.free(unsafe.Pointer(prefix))
+	}
+	if err != nil {
+		C.capi_release_options(a.table, o)
+		return nil, err
+	}
+	return o, nil
+}
+
+// Inputs returns what the session takes.
+func (s *Session) Inputs() []Info { return append([]Info(nil), s.inputs...) }
+
+// Outputs returns what the session gives.
+func (s *Session) Outputs() []Info { return append([]Info(nil), s.outputs...) }
 
 // Close waits for runs under way and frees the session. Closing twice is allowed.
 func (s *Session) Close() error {
@@ -164,7 +228,17 @@ func (s *Session) Close() error {
 	if s.session == nil {
 		return nil
 	}
-	err := s.session.Destroy()
-	s.session = nil
-	return err
+	return errors.Join(s.free(), release())
+}
+
+func (s *Session) free() error {
+	if s.session != nil {
+		C.capi_release_session(environment.api.table, s.session)
+		s.session = nil
+	}
+	for _, name := range s.names {
+		C.free(unsafe.Pointer(name))
+	}
+	s.names = nil
+	return nil
 }
