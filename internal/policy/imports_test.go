@@ -69,7 +69,7 @@ const drawing = `
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          job openapi autodiff prompt telemetry dolls train scheduler onnx/onnxtest
+	planned          job openapi autodiff prompt telemetry dolls train scheduler
 
 	tests               <- go.uber.org/goleak
 	tests ort           <- onnx
