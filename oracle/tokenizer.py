@@ -87,19 +87,11 @@ def write_vocabulary(folder, lines):
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
-@functools.cache
-def vocabulary_folder():
-    folder = pathlib.Path(tempfile.mkdtemp())
-    write_vocabulary(folder, merges())
-    return folder
-
-
-def load(files):
-    """The tokenizer of a folder with CLIP's vocabulary and these files (name -> JSON value)."""
+def load(lines, files):
+    """The tokenizer of a folder with the vocabulary of these merges and these files (name -> JSON value)."""
     with tempfile.TemporaryDirectory() as d:
         folder = pathlib.Path(d)
-        for name in ("vocab.json", "merges.txt"):
-            shutil.copy(vocabulary_folder() / name, folder / name)
+        write_vocabulary(folder, lines)
         for name, value in files.items():
             write_json(folder / name, value)
         return CLIPTokenizer.from_pretrained(folder)
@@ -111,7 +103,7 @@ def three():
     made = {}
     for name, pad in (("clip", END), ("clip-pad0", "!")):
         config, names = published(pad)
-        made[name] = load({"tokenizer_config.json": config, "special_tokens_map.json": names})
+        made[name] = load(merges(), {"tokenizer_config.json": config, "special_tokens_map.json": names})
     made["bare"] = CLIPTokenizer(vocab=vocabulary(merges()), merges=[tuple(m.split(" ")) for m in merges()], model_max_length=77)
     return made
 
@@ -390,8 +382,8 @@ def write_sweep():
     (TESTDATA / "sweep.bin").write_bytes(struct.pack(f"<{len(sums)}I", *sums))
 
 
-# folders.json: what from_pretrained makes of folders with CLIP's vocabulary and these files. A tokenizer.json gets the vocabulary filled in,
-# with merges as strings or as pairs.
+# folders.json: what from_pretrained makes of folders with the vocabulary of tiny/published and these files. The ids that the files list are
+# CLIP's: nothing but their order matters. A tokenizer.json gets the vocabulary filled in, with merges as strings or as pairs.
 
 FOLDER_TEXTS = ["a<|startoftext|>b<|STARTOFTEXT|>c<|endoftext|>d<|ENDOFTEXT|>e! F!", "see <Cat> <cat>  x", "one <a><A> \u00e9 two"]
 
@@ -456,14 +448,19 @@ def folders():
     }
 
 
+@functools.cache
+def few_merges():
+    return [m for m in merges() if set(m) <= set("lowernidth </>")][:60]
+
+
 def fill(whole):
-    """tokenizer.json with CLIP's vocabulary in its model."""
+    """tokenizer.json with the small vocabulary in its model."""
     whole = dict(whole)
     as_text = whole.pop("merges_as_text", False)
-    pairs = [m if as_text else m.split(" ") for m in merges()]
+    pairs = [m if as_text else m.split(" ") for m in few_merges()]
     return whole | {"normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None, "model": whole["model"] | {
         "dropout": None, "unk_token": END, "continuing_subword_prefix": "", "end_of_word_suffix": "</w>", "fuse_unk": False,
-        "byte_fallback": False, "ignore_merges": False, "vocab": vocabulary(merges()), "merges": pairs}}
+        "byte_fallback": False, "ignore_merges": False, "vocab": vocabulary(few_merges()), "merges": pairs}}
 
 
 def about(tok, chosen):
@@ -477,7 +474,7 @@ def write_folders():
     out = {}
     for name, files in folders().items():
         filled = {n: fill(v) if n == "tokenizer.json" else v for n, v in files.items()}
-        out[name] = {"files": files} | about(load(filled), FOLDER_TEXTS)
+        out[name] = {"files": files} | about(load(few_merges(), filled), FOLDER_TEXTS)
     body = ",\n  ".join(f"{json.dumps(n)}: {json.dumps(v, ensure_ascii=True)}" for n, v in out.items())
     (TESTDATA / "folders.json").write_text(f'{{\n "versions": {json.dumps(VERSIONS)},\n "folders": {{\n  {body}\n }}\n}}\n', encoding="utf-8")
 
@@ -490,7 +487,7 @@ TINY_TEXTS = ["the low lower lowest newer wide!", "e\u0301t\u00e9 <|endoftext|> 
 def write_tiny():
     root = TESTDATA / "tiny"
     shutil.rmtree(root, ignore_errors=True)
-    few = [m for m in merges() if set(m) <= set("lowernidth </>")][:60]
+    few = few_merges()
     config, names = published(END)
     write_vocabulary(root / "published", few)
     write_json(root / "published" / "tokenizer_config.json", config | {"added_tokens_decoder": {

@@ -37,45 +37,25 @@ func (f folderFixture) compare(t *testing.T, tok *Tokenizer) {
 	}
 }
 
-// clipFiles returns vocab.json and merges.txt of CLIP.
-func clipFiles(t testing.TB) (vocab, merges []byte) {
+// wholeWith puts a vocabulary into a tokenizer.json, with merges as pairs or as text.
+func wholeWith(t testing.TB, whole json.RawMessage, v *vocabulary) []byte {
 	t.Helper()
-	dir := t.TempDir()
-	if err := Default().Save(dir); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if vocab, err = os.ReadFile(filepath.Join(dir, vocabFile)); err != nil {
-		t.Fatal(err)
-	}
-	if merges, err = os.ReadFile(filepath.Join(dir, mergesFile)); err != nil {
-		t.Fatal(err)
-	}
-	return vocab, merges
-}
-
-// wholeWithCLIP puts CLIP's vocabulary and merges into a tokenizer.json.
-func wholeWithCLIP(t testing.TB, whole, vocab json.RawMessage) []byte {
-	t.Helper()
-	var top map[string]json.RawMessage
+	var top map[string]any
 	if err := json.Unmarshal(whole, &top); err != nil {
 		t.Fatal(err)
 	}
-	var merges any = Default().vocab.pairs
-	if _, ok := top["merges_as_text"]; ok {
+	model := map[string]any{"type": "BPE", "vocab": v.ids, "merges": v.pairs}
+	if top["merges_as_text"] != nil {
 		var lines []string
-		for _, p := range Default().vocab.pairs {
+		for _, p := range v.pairs {
 			lines = append(lines, p[0]+" "+p[1])
 		}
-		merges = lines
-		delete(top, "merges_as_text")
+		model["merges"] = lines
 	}
-	data, err := json.Marshal(map[string]any{"type": "BPE", "vocab": vocab, "merges": merges})
+	delete(top, "merges_as_text")
+	top["model"] = model
+	data, err := json.Marshal(top)
 	if err != nil {
-		t.Fatal(err)
-	}
-	top["model"] = data
-	if data, err = json.Marshal(top); err != nil {
 		t.Fatal(err)
 	}
 	return data
@@ -87,13 +67,17 @@ func TestFoldersAsFromPretrained(t *testing.T) {
 	if len(f.Folders) < 30 {
 		t.Fatalf("only %d folders", len(f.Folders))
 	}
-	vocab, merges := clipFiles(t)
+	published := tiny(t, "published")
+	small, err := read(published)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, folder := range f.Folders {
 		t.Run(name, func(t *testing.T) {
-			dir := fstest.MapFS{vocabFile: {Data: vocab}, mergesFile: {Data: merges}}
+			dir := fstest.MapFS{vocabFile: published[vocabFile], mergesFile: published[mergesFile]}
 			for file, data := range folder.Files {
 				if file == wholeFile {
-					data = wholeWithCLIP(t, data, vocab)
+					data = wholeWith(t, data, small.vocab)
 				}
 				dir[file] = &fstest.MapFile{Data: data}
 			}
