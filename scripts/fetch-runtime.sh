@@ -52,6 +52,14 @@ install_library() {
 	mv "$1" "$target"
 }
 
+# unpack WHEEL DIR: a wheel is a zip archive; unzip is often missing, Python seldom.
+unpack() {
+	for how in "python3 -m zipfile -e" "python -m zipfile -e"; do
+		$how "$1" "$2" 2>/dev/null && return 0
+	done
+	unzip -q "$1" -d "$2"
+}
+
 from_pip() {
 	for pip in "python3 -m pip" "python -m pip" pip3 pip; do
 		$pip --version >/dev/null 2>&1 || continue
@@ -59,7 +67,7 @@ from_pip() {
 		$pip download --quiet --no-deps --only-binary=:all: --implementation cp --python-version 3.12 \
 			--platform "$platform" --dest "$work" "onnxruntime==$wheel_version" >&2 || continue
 		wheel=$(ls "$work"/onnxruntime-*.whl) || continue
-		python3 -m zipfile -e "$wheel" "$work/wheel" || continue
+		unpack "$wheel" "$work/wheel" || continue
 		cp "$work/wheel/onnxruntime/LICENSE" "$dir/LICENSE.onnxruntime" 2>/dev/null || true
 		cp "$work/wheel/onnxruntime/ThirdPartyNotices.txt" "$dir/ThirdPartyNotices.onnxruntime" 2>/dev/null || true
 		install_library "$work/wheel/onnxruntime/capi/libonnxruntime.so.$wheel_version" "$wheel_hash" && return 0
