@@ -28,11 +28,7 @@ func TestPrintedGraphs(t *testing.T) {
 		{"vae-encoder", "tiny-sd/vae", func(config []byte) (*onnx.Graph, error) { return buildVAE(config, VAEEncoder) }},
 	} {
 		t.Run(c.golden, func(t *testing.T) {
-			config, err := os.ReadFile(filepath.Join("../testdata/zoo", c.config, "config.json"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			g, err := c.build(config)
+			g, err := c.build(zooConfig(t, c.config))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,6 +70,16 @@ func firstDifference(a, b []byte) (line int, x, y []byte) {
 		}
 	}
 	return 0, nil, nil
+}
+
+// zooConfig reads the config.json of a component, such as tiny-sd/unet.
+func zooConfig(t *testing.T, component string) []byte {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join("../testdata/zoo", component, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
 }
 
 func buildUNet(config []byte) (*onnx.Graph, error) {
