@@ -175,6 +175,12 @@ func checkImages(t *testing.T, m *Model, c pipelineCase, want *weights.File) {
 		}
 	}
 	bar := max(1e-4, 4*c.Twin.Latents) // twin: how far diffusers is from itself on other kernels
+	if c.Sampler == "euler_a" && strings.Contains(string(m.Pipeline.Scheduler.JSON), `"rescale_betas_zero_snr": true`) {
+		// Torch's square root gives 4096 for the first sigma of a zero terminal
+		// SNR, or one unit in the last place less, from one process to the next:
+		// 1.2e-4 of euler_a's latents. Pixels are held to the same bar as ever.
+		bar = max(bar, 2e-4)
+	}
 	if d := distance(latents, tensorOf(t, want, c.Name+"/latents")); !(d < bar) {
 		t.Errorf("%s: latents are %g away, the bar is %g", c.Name, d, bar)
 	}
