@@ -1,6 +1,10 @@
 package diffusion
 
-import "maps"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // loaded returns the config's values as they are after a pipeline has loaded
 // them: the scheduler class that the file names checks and sometimes replaces
@@ -16,7 +20,9 @@ func (c Config) loaded(pipeline Pipeline) (map[string]any, error) {
 	if own.err != nil {
 		return nil, own.err
 	}
-	replaceSolver(c.class, values)
+	if err := replaceSolver(c.class, values); err != nil {
+		return nil, err
+	}
 	if pipeline == StableDiffusion {
 		if v, ok := values["steps_offset"]; ok && v != 1 {
 			values["steps_offset"] = 1
@@ -28,28 +34,44 @@ func (c Config) loaded(pipeline Pipeline) (map[string]any, error) {
 	return values, nil
 }
 
-// replaceSolver does what the constructors of multistep solvers do to settings
-// that are meant for one another's.
-func replaceSolver(class string, values map[string]any) {
-	replace := func(key string, with string, instead ...any) {
-		for _, v := range instead {
-			if values[key] == v {
-				values[key] = with
-				return
-			}
+// solverClass is what a multistep solver's constructor does to settings that
+// are meant for another one: those it knows stay, some are replaced, others fail.
+type solverClass struct {
+	key         string
+	known       []any
+	replaced    []any
+	replacement string
+}
+
+var (
+	dpmTypes   = solverClass{"solver_type", []any{"midpoint", "heun"}, []any{"logrho", "bh1", "bh2"}, "midpoint"}
+	singleStep = solverClass{"algorithm_type", []any{"dpmsolver", "dpmsolver++", "sde-dpmsolver++"}, []any{"deis"}, "dpmsolver++"}
+	multistep  = solverClass{"algorithm_type", append(singleStep.known, "sde-dpmsolver"), []any{"deis"}, "dpmsolver++"}
+	edm        = solverClass{"algorithm_type", []any{"dpmsolver++", "sde-dpmsolver++"}, []any{"deis"}, "dpmsolver++"}
+
+	solverClasses = map[string][]solverClass{
+		"DPMSolverMultistepScheduler":        {multistep, dpmTypes},
+		"DPMSolverMultistepInverseScheduler": {multistep, dpmTypes},
+		"DPMSolverSinglestepScheduler":       {singleStep, dpmTypes},
+		"EDMDPMSolverMultistepScheduler":     {edm, dpmTypes},
+		"CosineDPMSolverMultistepScheduler":  {dpmTypes},
+		"DEISMultistepScheduler": {
+			{"algorithm_type", []any{"deis"}, []any{"dpmsolver", "dpmsolver++"}, "deis"},
+			{"solver_type", []any{"logrho"}, []any{"midpoint", "heun", "bh1", "bh2"}, "logrho"},
+		},
+		"UniPCMultistepScheduler": {{"solver_type", []any{"bh1", "bh2"}, []any{"midpoint", "heun", "logrho"}, "bh2"}},
+	}
+)
+
+func replaceSolver(class string, values map[string]any) error {
+	for _, s := range solverClasses[class] {
+		switch v, ok := values[s.key]; {
+		case !ok || slices.Contains(s.known, v):
+		case slices.Contains(s.replaced, v):
+			values[s.key] = s.replacement
+		default:
+			return fmt.Errorf("scheduler config: %s %q: %s, which the config names, does not know it", s.key, v, class)
 		}
 	}
-	switch class {
-	case "DPMSolverMultistepScheduler", "DPMSolverMultistepInverseScheduler", "DPMSolverSinglestepScheduler",
-		"EDMDPMSolverMultistepScheduler", "CosineDPMSolverMultistepScheduler":
-		replace("solver_type", "midpoint", "logrho", "bh1", "bh2")
-		if class != "CosineDPMSolverMultistepScheduler" {
-			replace("algorithm_type", "dpmsolver++", "deis")
-		}
-	case "DEISMultistepScheduler":
-		replace("solver_type", "logrho", "midpoint", "heun", "bh1", "bh2")
-		replace("algorithm_type", "deis", "dpmsolver", "dpmsolver++")
-	case "UniPCMultistepScheduler":
-		replace("solver_type", "bh2", "midpoint", "heun", "logrho")
-	}
+	return nil
 }

@@ -83,30 +83,19 @@ func (s *lmsStepper) step(latents, output []float32, call int, _ Source) error {
 }
 
 // factor integrates, from sigmas[at] to the next, the Lagrange polynomial that
-// is 1 at the k-th of the last order sigmas and 0 at the others. Diffusers
-// integrates numerically; of a polynomial, that is exact up to rounding.
+// is 1 at the k-th of the last order sigmas and 0 at the others. The polynomial
+// is evaluated in float32, and with very many steps, where neighbouring sigmas
+// differ in their last digits only, its rounding counts: so the points are
+// those at which diffusers' integration evaluates it.
 func (s *lmsStepper) factor(at, order, k int) float64 {
-	polynomial := []float64{1} // lowest power of (tau - sigmas[at]) first
-	origin := float64(s.sigmas[at])
-	for j := range order {
-		if j == k {
-			continue
+	return integrate(func(tau float64) float64 {
+		product := float32(1)
+		for j := range order {
+			if j != k {
+				root := s.sigmas[at-j]
+				product *= (float32(tau) - root) / (s.sigmas[at-k] - root)
+			}
 		}
-		root := float64(s.sigmas[at-j]) - origin
-		span := float64(s.sigmas[at-k] - s.sigmas[at-j])
-		product := make([]float64, len(polynomial)+1)
-		for i, c := range polynomial {
-			product[i] -= root / span * c
-			product[i+1] += c / span
-		}
-		polynomial = product
-	}
-	width := float64(s.sigmas[at+1]) - origin
-	var integral float64
-	power := width
-	for i, c := range polynomial {
-		integral += c * power / float64(i+1)
-		power *= width
-	}
-	return integral
+		return float64(product)
+	}, float64(s.sigmas[at]), float64(s.sigmas[at+1]))
 }

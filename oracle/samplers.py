@@ -68,7 +68,10 @@ def draw(config, case):
     timesteps, begin = scheduler.timesteps, 0
     tells = hasattr(scheduler, "set_begin_index")
     if case["strength"]:
-        begin = max(case["steps"] - min(int(case["steps"] * case["strength"]), case["steps"]), 0) * scheduler.order
+        skipped = max(case["steps"] - min(int(case["steps"] * case["strength"]), case["steps"]), 0)
+        if skipped == case["steps"]:
+            raise ValueError("no step is left")
+        begin = skipped * scheduler.order
         timesteps = timesteps[begin:]
     if tells and (case["pipeline"] == "sdxl" or case["strength"]):
         scheduler.set_begin_index(begin)
