@@ -101,7 +101,7 @@ func TestDrawingFaults(t *testing.T) {
 func TestOneDoorEach(t *testing.T) {
 	p, _ := parse(drawing)
 	for what, want := range map[string]string{
-		"github.com/redis/go-redis/v9":         "scheduler",
+		"github.com/redis/go-redis/v9":         "scheduler/redisq",
 		"github.com/labstack/echo/v4":          "api cmd/cosmicman",
 		"github.com/yalue/onnxruntime_go":      "ort",
 		"C":                                    "ort",

@@ -31,7 +31,7 @@ const drawing = `
 	# Words, and pure calculation: nothing of ours.
 	job              <-
 	tensor           <-
-	artifact         <-
+	artifact         <- job
 	diffusion        <-
 	openapi          <-
 	tokenizer        <-
@@ -60,19 +60,31 @@ const drawing = `
 	train            <- model weights ort diffusion prompt artifact job autodiff dolls
 
 	# Two ways in. Neither knows a tensor.
-	scheduler        <- job github.com/redis/go-redis
+	scheduler           <- job
+	scheduler/localq    <- scheduler github.com/cockroachdb/pebble
+	scheduler/redisq    <- scheduler github.com/redis/go-redis
+	scheduler/socket    <- scheduler
+	scheduler/pack      <- job
+	scheduler/worker    <- scheduler scheduler/pack
+	scheduler/sim       <- scheduler/worker scheduler/localq
+	scheduler/queuetest <- scheduler
 	api              <- job prompt openapi github.com/labstack/echo
 
 	# The wiring.
-	cmd/cosmicman    <- api scheduler telemetry inference train newmodel github.com/labstack/echo
+	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel github.com/labstack/echo
 
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          job openapi autodiff prompt telemetry dolls train scheduler
+	planned          openapi autodiff prompt telemetry dolls train
+	planned          scheduler/localq scheduler/redisq scheduler/socket scheduler/pack scheduler/sim scheduler/queuetest
 
 	tests               <- go.uber.org/goleak
 	tests ort           <- onnx
+	tests scheduler/localq <- scheduler/queuetest
+	tests scheduler/redisq <- scheduler/queuetest
+	tests scheduler/socket <- scheduler/queuetest scheduler/localq
+	tests scheduler/worker <- scheduler/localq
 	tests cmd/cosmicman <- github.com/rogpeppe/go-internal/testscript
 	tests onnx/onnxtest <- ort weights diffusion
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill

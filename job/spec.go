@@ -1,0 +1,78 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Version is the schema of the records that this program writes. A worker leaves
+// alone a record whose Needs is above its own Version, so that old and new workers
+// can share a queue while a site is upgraded.
+const Version = 1
+
+// Spec is a job as it was accepted. The queue stores it whole and never changes it.
+type Spec struct {
+	Needs    int       `json:"needs"`            // the least Version that understands it
+	Tenant   string    `json:"tenant,omitempty"` // whose share of the devices it takes
+	Priority Priority  `json:"priority"`
+	Model    string    `json:"model"`
+	Count    int       `json:"count"`   // images; image i is drawn with seed Drawing.Seed + i
+	Seconds  float64   `json:"seconds"` // estimated device seconds of one image: admission and fairness count in them
+	Deadline time.Time `json:"deadline,omitzero"`
+	Detached bool      `json:"detached,omitempty"` // asked for asynchronously: lives on without watchers
+	Drawing  Drawing   `json:"drawing"`
+
+	// Meta is for whoever submitted it: what is needed to answer. Nobody else reads it.
+	Meta json.RawMessage `json:"meta,omitempty"`
+}
+
+// Drawing is what one image is drawn from; see inference.Request for the meaning
+// and limits of the fields.
+type Drawing struct {
+	Prompt         string  `json:"prompt"`
+	NegativePrompt *string `json:"negative_prompt,omitempty"`
+	Sampler        string  `json:"sampler"`
+	Steps          int     `json:"steps"`
+	GuidanceScale  float64 `json:"guidance_scale"`
+	Eta            float64 `json:"eta,omitempty"`
+	Seed           uint64  `json:"seed"`
+	Width          int     `json:"width"`  // pixels; 0: the model's native size
+	Height         int     `json:"height"` // pixels; 0: the model's native size
+
+	Previews   int  `json:"previews,omitempty"`    // how many previews are wanted, at evenly spaced steps
+	NoMetadata bool `json:"no_metadata,omitempty"` // leave the parameters out of the image file
+}
+
+// Priority orders jobs; a lower class is never starved, see package scheduler.
+type Priority int
+
+// Three classes. The zero value is the usual one.
+const (
+	High   Priority = -1
+	Normal Priority = 0
+	Low    Priority = 1
+)
+
+var priorityNames = map[Priority]string{High: "high", Normal: "normal", Low: "low"}
+
+func (p Priority) String() string { return priorityNames[p] }
+
+// MarshalText writes high, normal or low.
+func (p Priority) MarshalText() ([]byte, error) {
+	if s, ok := priorityNames[p]; ok {
+		return []byte(s), nil
+	}
+	return nil, fmt.Errorf("priority %d is none of -1, 0, 1", int(p))
+}
+
+// UnmarshalText reads high, normal or low.
+func (p *Priority) UnmarshalText(text []byte) error {
+	for k, s := range priorityNames {
+		if s == string(text) {
+			*p = k
+			return nil
+		}
+	}
+	return fmt.Errorf("priority is %.40q, expected high, normal or low", text)
+}

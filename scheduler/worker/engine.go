@@ -1,0 +1,71 @@
+package worker
+
+import (
+	"context"
+
+	"cosmicman/job"
+)
+
+// Engine is a device and the models that it can run. cmd adapts package
+// inference to it; the simulator and tests have one whose time is made up.
+type Engine interface {
+	// Fingerprint names everything besides the request that an image depends on.
+	Fingerprint() string
+	// Device names the device for people.
+	Device() string
+	// Models lists what Open can open, the first being the default. Bytes are
+	// estimates until a model is loaded.
+	Models() []ModelInfo
+	// Open loads a model, which may take long. Its error is a *job.Error.
+	Open(ctx context.Context, name string) (Model, error)
+}
+
+// ModelInfo is a model that an engine can open.
+type ModelInfo struct {
+	Name  string
+	Bytes int64 // of memory that it takes when loaded, estimated
+}
+
+// Model is a loaded model. Its methods are called by one goroutine, except Encode
+// of an image file, which is not here: Picture.Encode may run beside the device.
+type Model interface {
+	// Begin starts the sequences of images. Texts that are not cached are encoded
+	// in as few calls as possible. errs[i] is nil or a *job.Error: one bad item
+	// fails alone.
+	Begin(ctx context.Context, starts []Start) (seqs []Sequence, errs []error)
+	// Step runs the UNet once for sequences of one group and lets each go on by one
+	// network call. err is the call's: no sequence has moved, and job.OutOfMemory
+	// means that fewer rows may work. errs[i] is one sequence's own, such as NaN.
+	Step(ctx context.Context, seqs []Sequence) (errs []error, err error)
+	// Decode runs the VAE on the final latents.
+	Decode(ctx context.Context, s Sequence) (Picture, error)
+	// Rows returns how many rows the device is given when n are wanted: n, or the
+	// bucket that n is padded to.
+	Rows(g job.Group, n int) int
+	// Bytes is the memory that the model takes.
+	Bytes() int64
+	Close() error
+}
+
+// Start is one image to begin.
+type Start struct {
+	Drawing job.Drawing
+	Image   int // its seed is Drawing.Seed + Image
+}
+
+// Sequence is one image on its way.
+type Sequence interface {
+	Group() job.Group
+	Rows() int              // 1, or 2 with guidance
+	Calls() (done, all int) // network calls
+	Tokens() int            // real tokens of the prompt
+	// Preview returns the predicted clean latents after the last call, [channels,
+	// height, width], or nil before the first.
+	Preview() (latents []float32, shape [3]int)
+}
+
+// Picture is a decoded image.
+type Picture interface {
+	// Encode makes the image file. It may run on another goroutine than the device's.
+	Encode() ([]byte, error)
+}
