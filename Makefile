@@ -1,5 +1,5 @@
 # cosmicman: build, run and check. `make help` lists the targets. Nothing has to be set in the environment.
-# Needs: Go 1.26, a C compiler (cgo), and pip or npm for fetching ONNX Runtime once.
+# Needs: Go 1.26, a C compiler (cgo), and pip or npm for fetching ONNX Runtime once. Tests install redis-server where it is missing.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 GO ?= go
@@ -13,7 +13,7 @@ export CGO_ENABLED := 1
 # A clone that belongs to another user must build too.
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
-.PHONY: help build run test test-long bench lint runtime clean
+.PHONY: help build run test test-long bench lint runtime redis clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -27,11 +27,14 @@ run: build ## build and serve; MODEL=DIR or a hub name chooses the model
 runtime: ## fetch the pinned ONNX Runtime into bin/lib, once
 	@sh scripts/fetch-runtime.sh bin/lib
 
+redis: ## install redis-server for the tests, where it is missing
+	@sh scripts/need-redis.sh
+
 # The order matters: the last thing printed is go test's line for each package.
-test: runtime lint ## lint, then all tests under the race detector
+test: runtime redis lint ## lint, then all tests under the race detector
 	$(GO) test -race -timeout $(TEST_TIMEOUT) ./...
 
-test-long: runtime lint ## all tests and the long ones (build tag long), uncached
+test-long: runtime redis lint ## all tests and the long ones (build tag long), uncached
 	$(GO) test -tags long -count=1 -timeout $(LONG_TIMEOUT) ./...
 
 bench: build ## Go benchmarks, then time and memory by stage
