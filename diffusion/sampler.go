@@ -28,6 +28,11 @@ type Sampler interface {
 	// It draws from noise only where diffusers draws; see Stochastic. It fails
 	// where a call is out of order, lengths differ, or a number is not finite.
 	Step(latents, output []float32, call int, noise Source) error
+	// Predict sets dst to the clean latents that the network's output at a call
+	// predicts; input is what ScaleInput gave. It clips nothing, and changes nothing
+	// of the sampler, so it may be asked for any call at any time. dst may be
+	// either of the others.
+	Predict(dst, input, output []float32, call int)
 	// Stochastic reports whether Step draws noise.
 	Stochastic() bool
 }
@@ -82,6 +87,8 @@ type plan struct {
 	// mix returns the factors of image and noise at a call.
 	mix        func(call int) (signal, noise float32)
 	stochastic bool
+	// prediction is what the network's output means, as the config says it.
+	prediction string
 	// stepper makes an image's state.
 	stepper func() stepper
 }
@@ -178,6 +185,7 @@ func (m method) plan(cfg Config, steps int, opt Options) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	pl.prediction = p.text("prediction_type", "epsilon")
 	return pl, pl.rehearse()
 }
 

@@ -2,7 +2,9 @@ package ort
 
 import (
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Code is ONNX Runtime's classification of a failure (OrtErrorCode).
@@ -49,7 +51,22 @@ func (e *Error) Error() string {
 	return "onnx runtime: " + e.Op + ": " + e.Message + " (" + e.Code.String() + ")"
 }
 
+// outOfMemory are the library's words where memory ran out: C++'s own, and those
+// of its arenas, of CUDA and of the CPU allocator. It has no code for that.
+var outOfMemory = []string{
+	"std::bad_alloc", "bad allocation", "Failed to allocate memory", "BFCArena", "smaller than requested bytes", "out of memory",
+	"CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+}
+
+// Is makes errors.Is(err, ErrOutOfMemory) true where memory ran out.
+func (e *Error) Is(target error) bool {
+	return target == ErrOutOfMemory && slices.ContainsFunc(outOfMemory, func(words string) bool { return strings.Contains(e.Message, words) })
+}
+
 var (
+	// ErrOutOfMemory is what an [*Error] is when the device or the machine had too
+	// little memory for a session or a run. A smaller run may work.
+	ErrOutOfMemory = errors.New("out of memory")
 	// ErrNoLibrary is wrapped by the error for a library that is not there.
 	ErrNoLibrary = errors.New("ONNX Runtime's library was not found")
 	// ErrOldLibrary is wrapped by the error for a library older than this program needs.
