@@ -66,7 +66,8 @@ const drawing = `
 	scheduler/socket    <- scheduler
 	scheduler/pack      <- job
 	scheduler/worker    <- scheduler scheduler/pack
-	scheduler/sim       <- scheduler/worker scheduler/localq
+	scheduler/worker/workertest <- scheduler/worker
+	scheduler/sim       <- scheduler/worker scheduler/worker/workertest scheduler/localq
 	scheduler/queuetest <- scheduler
 	api              <- job prompt openapi github.com/labstack/echo
 
@@ -84,7 +85,7 @@ const drawing = `
 	tests scheduler/localq <- scheduler/queuetest
 	tests scheduler/redisq <- scheduler/queuetest
 	tests scheduler/socket <- scheduler/queuetest scheduler/localq
-	tests scheduler/worker <- scheduler/localq
+	tests scheduler/worker <- scheduler/localq scheduler/worker/workertest
 	tests cmd/cosmicman <- github.com/rogpeppe/go-internal/testscript
 	tests onnx/onnxtest <- ort weights diffusion
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill

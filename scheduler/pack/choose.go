@@ -52,7 +52,7 @@ func (s *State) until() (at float64) {
 		return 0
 	}
 	for _, m := range s.Models {
-		if end := m.Used + s.KeepAlive; m.Loaded && !m.Pinned && (at == 0 || end < at) {
+		if end := m.Used + s.KeepAlive; m.Loaded && !m.Pinned && (at == 0 || end < at) && !s.wanted(m.Name, len(s.Waiting)) {
 			at = end
 		}
 	}
@@ -205,6 +205,10 @@ func (s *State) step(tallies []tally) Choice {
 	}
 	c := Choice{Action: Step, Group: next.group, Model: next.group.Model}
 	c.Weight = min(1, max(s.Book.params.Floor, float64(next.rows)/float64(largest)))
+	if next.suspect >= 0 {
+		c.Items, c.Rows = []int{next.suspect}, s.Active[next.suspect].Rows
+		return c
+	}
 	limit := s.limit(next.group)
 	for i := next.oldest; i < len(s.Active) && (c.Rows < limit || len(c.Items) == 0); i++ {
 		q := &s.Active[i]
@@ -213,14 +217,11 @@ func (s *State) step(tallies []tally) Choice {
 		}
 		switch {
 		case len(c.Items) == 0: // one always may, whatever its rows
-		case q.Alone || c.Rows+q.Rows > limit:
+		case c.Rows+q.Rows > limit:
 			continue
 		}
 		c.Items = append(c.Items, i)
 		c.Rows += q.Rows
-		if q.Alone {
-			break
-		}
 	}
 	return c
 }

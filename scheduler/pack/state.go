@@ -7,7 +7,7 @@ type Sequence struct {
 	Group *Group // from Book.Group
 	Rows  int    // of a UNet call
 	Left  int    // network calls; 0: waits to be decoded
-	Alone bool   // to be stepped by itself, since a call that it was in failed
+	Alone bool   // to be stepped by itself, first of its group: a call that it was in failed
 }
 
 // Waiting is an image that is leased and not begun.
@@ -87,6 +87,7 @@ type tally struct {
 	rows     int // of sequences to step
 	images   int // of sequences to step
 	oldest   int // index of the first to step
+	suspect  int // index of the first to be stepped by itself, or -1
 	decoding int // images that wait to be decoded
 }
 
@@ -102,7 +103,7 @@ func (s *State) count() (tallies []tally) {
 			if at, found = index[q.Group]; !found {
 				at = len(tallies)
 				index[q.Group] = at
-				tallies = append(tallies, tally{group: q.Group, oldest: -1})
+				tallies = append(tallies, tally{group: q.Group, oldest: -1, suspect: -1})
 			}
 			last = q.Group
 		}
@@ -115,6 +116,9 @@ func (s *State) count() (tallies []tally) {
 		t.images++
 		if t.oldest < 0 {
 			t.oldest = i
+		}
+		if q.Alone && t.suspect < 0 {
+			t.suspect = i
 		}
 	}
 	return tallies
