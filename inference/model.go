@@ -20,6 +20,11 @@ type Settings struct {
 	Arena   bool   // see ort.SessionConfig
 	Lean    bool   // see ort.SessionConfig
 	Profile string // path prefix of ONNX Runtime's profiles, "" for none
+
+	// TextCache bounds the encoded texts that each model keeps, in bytes; 0: 64 MiB.
+	TextCache int64
+	// Proofs of row counts outlive the model here; nil: they don't.
+	Proofs *Proofs
 }
 
 // Model is an opened pipeline. Its methods may be called by several goroutines.
@@ -30,6 +35,7 @@ type Model struct {
 	Schedule diffusion.Config
 
 	texts   []textEncoder // one, or SDXL's two
+	encoded *textCache
 	unet    *network
 	decoder *network
 	encoder *network
@@ -48,7 +54,13 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 	if s.Threads == 0 {
 		s.Threads = runtime.NumCPU()
 	}
-	m := &Model{Pipeline: p}
+	if s.TextCache == 0 {
+		s.TextCache = 64 << 20
+	}
+	if s.Proofs == nil {
+		s.Proofs = &Proofs{}
+	}
+	m := &Model{Pipeline: p, encoded: newTextCache(s.TextCache)}
 	var faults []error
 	note := func(path string, err error) bool {
 		if err != nil {
@@ -161,8 +173,12 @@ func (m *Model) fit() []error {
 }
 
 // Warm makes the sessions that drawing begins with, all at once.
-func (m *Model) Warm() error {
-	nets := []*network{m.unet}
+func (m *Model) Warm() error { return m.warm(m.unet) }
+
+// WarmAll is Warm with the VAE's decoder, for a model that will draw many images.
+func (m *Model) WarmAll() error { return m.warm(m.unet, m.decoder) }
+
+func (m *Model) warm(nets ...*network) error {
 	for i := range m.texts {
 		nets = append(nets, m.texts[i].network)
 	}

@@ -2,6 +2,7 @@ package inference
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -19,8 +20,11 @@ type network struct {
 	settings  Settings
 	runtime   *ort.Runtime
 
+	fault func(inputs map[string]ort.Tensor) error // tests let calls fail with it; nil outside of them
+
 	mu      sync.Mutex
 	session *ort.Session
+	key     string // what proofs are kept under, once there is a session
 }
 
 // wants lists the parameters of graphs that share one component.
@@ -80,14 +84,27 @@ func (n *network) load() (*ort.Session, error) {
 	for _, r := range dialect.Outputs {
 		c.Outputs = append(c.Outputs, r.Name)
 	}
+	n.key = fmt.Sprintf("%s, %s, %d threads, graph %.8x", n.component.Name, Fingerprint(n.runtime, n.settings), n.settings.Threads, sha256.Sum256(encoded))
 	n.session, err = n.runtime.NewSession(c)
 	return n.session, err
+}
+
+// proofKey is "" before there is a session.
+func (n *network) proofKey() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.key
 }
 
 func (n *network) run(ctx context.Context, inputs map[string]ort.Tensor) (map[string]ort.Tensor, error) {
 	s, err := n.load()
 	if err != nil {
 		return nil, err
+	}
+	if n.fault != nil {
+		if err := n.fault(inputs); err != nil {
+			return nil, err
+		}
 	}
 	return s.Run(ctx, inputs)
 }

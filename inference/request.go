@@ -2,7 +2,6 @@ package inference
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"unicode/utf8"
 
@@ -20,7 +19,7 @@ type Request struct {
 	GuidanceScale  float64
 	Eta            float64
 	Seed           uint64
-	Width, Height  int // pixels
+	Width, Height  int // pixels; 0: the model's native size
 }
 
 // guided reports whether two rows are needed, by diffusers' rule.
@@ -31,20 +30,6 @@ const (
 	maxSide  = 8192
 	maxSteps = 1000
 )
-
-// Error is a request that cannot be drawn: which field is wrong and why.
-type Error struct {
-	Field, Reason string
-}
-
-func (e *Error) Error() string { return e.Field + ": " + e.Reason }
-
-// faults are *Error values.
-type faults []error
-
-func (f *faults) add(field, format string, args ...any) {
-	*f = append(*f, &Error{field, fmt.Sprintf(format, args...)})
-}
 
 // Check names everything that is wrong with a request whatever the model is, as
 // *Error values joined. Sizes and the sampler are for Model.Check.
@@ -75,25 +60,39 @@ func (r *Request) check() (errs faults) {
 // Check names everything that is wrong with a request, as *Error values joined,
 // before any work is done.
 func (m *Model) Check(r *Request) error {
-	errs := r.check()
+	_, err := m.checked(r)
+	return err
+}
+
+// checked is Check that returns a copy whose size is filled in.
+func (m *Model) checked(r *Request) (*Request, error) {
+	c := *r
+	errs := c.check()
 	f := m.VAE.Factor()
+	w, h := m.NativeSize()
 	for _, side := range []struct {
-		name string
-		n    int
-	}{{"width", r.Width}, {"height", r.Height}} {
-		switch {
-		case side.n < f || side.n > maxSide:
-			errs.add(side.name, "is %d, expected %d to %d", side.n, f, maxSide)
-		case side.n%f != 0:
-			errs.add(side.name, "is %d, expected a multiple of %d", side.n, f)
+		name   string
+		n      *int
+		native int
+	}{{"width", &c.Width, w}, {"height", &c.Height, h}} {
+		if *side.n == 0 {
+			*side.n = side.native
+		}
+		switch n := *side.n; {
+		case n == 0:
+			errs.add(side.name, "is required: the model's config has no sample_size")
+		case n < f || n > maxSide:
+			errs.add(side.name, "is %d, expected %d to %d", n, f, maxSide)
+		case n%f != 0:
+			errs.add(side.name, "is %d, expected a multiple of %d", n, f)
 		}
 	}
 	if len(errs) == 0 {
-		if _, err := m.sampler(r); err != nil {
+		if _, err := m.sampler(&c); err != nil {
 			errs.add("sampler", "%v", err)
 		}
 	}
-	return errors.Join(errs...)
+	return &c, errors.Join(errs...)
 }
 
 func (m *Model) sampler(r *Request) (diffusion.Sampler, error) {

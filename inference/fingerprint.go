@@ -1,0 +1,70 @@
+package inference
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"cosmicman/ort"
+)
+
+// Fingerprint names everything besides a model and a request that an image's bits
+// depend on: what runs the networks, in what precision, the library's version, the
+// processor's vendor, family and vector instructions, by which kernels are
+// chosen, whether weights are packed, and how far graphs are rewritten. Engines of one
+// fingerprint draw the same images. The number of threads is not in it: it was
+// measured to change nothing (see package ort).
+func Fingerprint(rt *ort.Runtime, s Settings) string {
+	weights := "packed"
+	if s.Lean {
+		weights = "lean"
+	}
+	return fmt.Sprintf("cpu fp32 ort%s %s %s extended", rt.Version(), processor(), weights)
+}
+
+// processor is such as "amd26 avx2+avx512f+avx512_bf16".
+var processor = sync.OnceValue(func() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	return describe(text)
+})
+
+// vendors as people call them.
+var vendors = map[string]string{"AuthenticAMD": "amd", "GenuineIntel": "intel"}
+
+// decisive are the flags by which ONNX Runtime or the C library choose kernels.
+var decisive = []string{"avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16", "sve"}
+
+// describe reads the first processor of Linux's /proc/cpuinfo.
+func describe(cpuinfo []byte) string {
+	first, _, _ := bytes.Cut(cpuinfo, []byte("\n\n"))
+	fields := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(first))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		key, value, _ := strings.Cut(lines.Text(), ":")
+		fields[strings.TrimSpace(key)] = strings.TrimSpace(value)
+	}
+	vendor := fields["vendor_id"]
+	if v, ok := vendors[vendor]; ok {
+		vendor = v
+	}
+	if vendor == "" {
+		vendor = runtime.GOARCH + fields["CPU implementer"] + fields["CPU part"]
+	}
+	var have []string
+	flags := strings.Fields(fields["flags"] + fields["Features"])
+	for _, f := range decisive {
+		if slices.Contains(flags, f) {
+			have = append(have, f)
+		}
+	}
+	return strings.TrimSpace(vendor + fields["cpu family"] + " " + strings.Join(have, "+"))
+}
