@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"image"
+
+	"cosmicman/artifact"
+	"cosmicman/inference"
+	"cosmicman/job"
+	"cosmicman/scheduler/worker"
+)
+
+// engineModel is an opened model as a worker sees it. Its methods Bytes and Close
+// are the model's own.
+type engineModel struct {
+	*inference.Model
+	name string
+}
+
+func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worker.Sequence, []error) {
+	asked := make([]inference.Start, len(starts))
+	for i, s := range starts {
+		asked[i] = inference.Start{Request: requestOf(&s.Drawing), Image: s.Image}
+	}
+	begun, errs := m.Model.Begin(ctx, asked)
+	seqs := make([]worker.Sequence, len(starts))
+	for i, s := range begun {
+		if errs[i] != nil {
+			errs[i] = engineError(errs[i])
+			continue
+		}
+		seqs[i] = &engineSequence{Sequence: s, model: m.name, bare: starts[i].Drawing.NoMetadata}
+	}
+	return seqs, errs
+}
+
+// requestOf is the request of a drawing.
+func requestOf(d *job.Drawing) *inference.Request {
+	return &inference.Request{
+		Prompt: d.Prompt, NegativePrompt: d.NegativePrompt, Sampler: d.Sampler, Steps: d.Steps, GuidanceScale: d.GuidanceScale,
+		Eta: d.Eta, Seed: d.Seed, Width: d.Width, Height: d.Height,
+	}
+}
+
+func (m *engineModel) Step(ctx context.Context, seqs []worker.Sequence) ([]error, error) {
+	own := make([]*inference.Sequence, len(seqs))
+	for i, s := range seqs {
+		e, ok := s.(*engineSequence)
+		if !ok || e.model != m.name {
+			return nil, job.Errorf(job.Engine, "a sequence of another model than %s cannot be stepped by it", m.name)
+		}
+		own[i] = e.Sequence
+	}
+	errs, err := m.Advance(ctx, own)
+	if err != nil {
+		return nil, engineError(err)
+	}
+	for i := range errs {
+		errs[i] = engineError(errs[i])
+	}
+	return errs, nil
+}
+
+func (m *engineModel) Decode(ctx context.Context, s worker.Sequence) (worker.Picture, error) {
+	e, ok := s.(*engineSequence)
+	if !ok || e.model != m.name {
+		return nil, job.Errorf(job.Engine, "a sequence of another model than %s cannot be decoded by it", m.name)
+	}
+	img, err := m.Model.Decode(ctx, e.Sequence)
+	if err != nil {
+		return nil, engineError(err)
+	}
+	p := &enginePicture{image: img}
+	if !e.bare {
+		p.parameters = parameters(m.Model, e.Request(), e.Seed())
+	}
+	return p, nil
+}
+
+func (m *engineModel) Rows(g job.Group, n int) int {
+	return m.Model.Rows(g.Height, g.Width, g.Tokens, n)
+}
+
+// engineSequence is an image on its way; Rows, Calls and Tokens are the
+// sequence's own.
+type engineSequence struct {
+	*inference.Sequence
+	model string
+	bare  bool // without metadata
+}
+
+func (s *engineSequence) Group() job.Group {
+	_, h, w := s.Shape()
+	return job.Group{Model: s.model, Height: h, Width: w, Tokens: s.Context()}
+}
+
+func (s *engineSequence) Preview() ([]float32, [3]int) {
+	c, h, w := s.Shape()
+	return s.Sequence.Preview(), [3]int{c, h, w}
+}
+
+// enginePicture is a decoded image and the text that goes into its file.
+type enginePicture struct {
+	image      image.Image
+	parameters string
+}
+
+func (p *enginePicture) Encode() ([]byte, error) {
+	data, err := artifact.PNG(p.image, p.parameters)
+	if err != nil {
+		return nil, &job.Error{Kind: job.Engine, Message: "the image cannot be encoded", Cause: err}
+	}
+	return data, nil
+}
