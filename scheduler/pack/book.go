@@ -13,7 +13,7 @@ const mostGroups = 512
 type Params struct {
 	MaxRows     int     // 64: in one UNet call
 	FirstRows   int     // 4: while nothing is known of a model
-	Efficiency  float64 // 0.96: of the best known throughput that a limit must reach
+	Efficiency  float64 // 0.98: of the best known throughput that a limit must reach
 	StepSeconds float64 // 2: of the longest call with more than one sequence, thus of a cancellation
 	Share       float64 // 0.5: of device time that begins, and decodes, may take from steps
 	Floor       float64 // 0.25: the least weight of a group
@@ -33,7 +33,7 @@ func (p Params) withDefaults() Params {
 			*f = v
 		}
 	}
-	set(&p.Efficiency, 0.96)
+	set(&p.Efficiency, 0.98)
 	set(&p.StepSeconds, 2)
 	set(&p.Share, 0.5)
 	set(&p.Floor, 0.25)

@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	window    = 7 // samples kept of one row count
-	priorRows = 4 // what the fixed part is taken to be worth while only one row count was measured
+	window    = 7  // samples kept of one row count
+	priorRows = 4  // what the fixed part is taken to be worth while only one row count was measured
+	lookEvery = 64 // calls, of which one looks whether more rows pay by now
 )
 
 // Fit is the cost of a UNet call: Fixed + PerRow times the rows, in seconds.
@@ -52,6 +53,7 @@ type cell struct {
 // curve is the cost of calls by rows.
 type curve struct {
 	cells []*cell // by rows
+	steps int     // calls so far
 	fit   Fit
 }
 
@@ -60,6 +62,7 @@ func (c *curve) add(rows int, seconds float64) {
 	if !found {
 		c.cells = slices.Insert(c.cells, i, &cell{rows: rows})
 	}
+	c.steps++
 	c.cells[i].samples.add(seconds)
 	c.cells[i].seconds = c.cells[i].samples.median()
 	c.refit()
@@ -111,7 +114,8 @@ func (c *curve) at(rows int) float64 {
 }
 
 // knee returns the fewest rows up to most that have nearly the best throughput in
-// a call of at most longest seconds, at least 1.
+// a call of at most longest seconds, at least 1. One call in many may have twice
+// as many, so that what was measured in a bad hour is measured again.
 func (c *curve) knee(most int, efficiency, longest float64) int {
 	best := 0.0
 	for n := 1; n <= most; n++ {
@@ -121,6 +125,9 @@ func (c *curve) knee(most int, efficiency, longest float64) int {
 	}
 	for n := 1; n <= most; n++ {
 		if seconds := c.at(n); seconds <= longest && float64(n)/seconds >= efficiency*best {
+			if twice := min(most, 2*n); c.steps%lookEvery == lookEvery-1 && 2*seconds <= longest {
+				return twice
+			}
 			return n
 		}
 	}

@@ -42,8 +42,9 @@
 // these with relative errors weighing alike, and the line where no count was
 // measured. With a single row count the line cannot be known; then the fixed part
 // is taken to be worth four rows, which is enough to try twice as many, which
-// tells. No limit is above twice the rows that went well, so that memory is felt
-// for in doublings. A size that was never stepped borrows the line of the nearest
+// tells. One call in 64 may have twice the rows, so that costs measured while others
+// used the machine do not hold for ever. No limit is above twice the rows that went
+// well, so that memory is felt for in doublings. A size that was never stepped borrows the line of the nearest
 // size of its model, the part for a row scaled by pixels.
 //
 // Running out of memory halves the limit of the group for good (and in proportion

@@ -178,3 +178,48 @@ func BenchmarkChoose(b *testing.B) {
 		})
 	}
 }
+
+func TestCostsMeasuredInABadHourAreMeasuredAgain(t *testing.T) {
+	b := NewBook(Params{MaxRows: 32})
+	g := b.Group(at(512))
+	fit := Fit{Fixed: 0.16, PerRow: 0.01}
+	for _, rows := range []int{1, 2} {
+		for range 3 {
+			b.Stepped(g, rows, fit.Seconds(rows), 1)
+		}
+	}
+	for _, rows := range []int{4, 8, 16} {
+		for range 7 {
+			b.Stepped(g, rows, 20*fit.Seconds(rows), 1)
+		}
+	}
+	if got := b.Limit(g.Group); got > 8 {
+		t.Fatalf("limit %d at first, want what was measured to count", got)
+	}
+	for range 5000 {
+		rows := b.Limit(g.Group)
+		b.Stepped(g, rows, fit.Seconds(rows), 1)
+	}
+	if got := b.Limit(g.Group); got < 16 {
+		t.Errorf("limit %d in the end, want it to have grown", got)
+	}
+}
+
+func TestTheBookForgetsTheGroupThatWasUsedLeastRecently(t *testing.T) {
+	b := NewBook(Params{})
+	for i := range 2 * mostGroups {
+		b.Stepped(b.Group(at(8*(i+1))), 1, 0.1, 1)
+		b.Group(at(8))
+	}
+	if len(b.groups) != mostGroups || b.groups[at(8)] == nil || b.groups[at(16)] != nil {
+		t.Errorf("%d groups are remembered, the one in use %v, the oldest %v", len(b.groups), b.groups[at(8)] != nil, b.groups[at(16)] != nil)
+	}
+}
+
+func TestPerPixelIsTheCostAtTheLimit(t *testing.T) {
+	b := taught(Params{MaxRows: 16}, Fit{Fixed: 0.16, PerRow: 0.01}, at(512))
+	want := 0.32 / 16 / 64 / 64
+	if got := b.PerPixel()["m"]; got < want*0.99 || got > want*1.01 {
+		t.Errorf("%v s, want %v s", got, want)
+	}
+}

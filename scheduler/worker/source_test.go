@@ -241,6 +241,19 @@ func (s *source) expire() {
 	s.changed()
 }
 
+// told returns what was told of an image.
+func (s *source) told(key string) ([]job.Progress, []job.Preview) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.progress[key]), slices.Clone(s.previews[key])
+}
+
+func (s *source) beaten() []scheduler.Worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.beats)
+}
+
 // of returns a job's images.
 func (s *source) of(id job.ID) (entries []entry) {
 	s.mu.Lock()

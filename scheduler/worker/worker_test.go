@@ -130,14 +130,13 @@ func TestProgressIsToldSeldomButToTheEnd(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		b.wantDrawn(id)
 		key := fmt.Sprintf("%s/0", id)
-		p := b.source.progress[key]
+		p, previews := b.source.told(key)
 		if len(p) < 5 || len(p) > 25 {
 			t.Errorf("told %d times in about 1.2 s, want about 10 a second", len(p))
 		}
 		if last := p[len(p)-1]; last.Done != 100 || last.All != 100 {
 			t.Errorf("last told %+v, want 100 of 100", last)
 		}
-		previews := b.source.previews[key]
 		if len(previews) != 4 {
 			t.Fatalf("%d previews, want 4", len(previews))
 		}
@@ -155,8 +154,8 @@ func TestPreviewsAsManyAsSteps(t *testing.T) {
 		s.Drawing.Previews = 10
 		id := b.source.submit(s)
 		time.Sleep(10 * time.Second)
-		if n := len(b.source.previews[fmt.Sprintf("%s/0", id)]); n != 3 {
-			t.Errorf("%d previews of 3 steps, want 3", n)
+		if _, previews := b.source.told(fmt.Sprintf("%s/0", id)); len(previews) != 3 {
+			t.Errorf("%d previews of 3 steps, want 3", len(previews))
 		}
 	})
 }
@@ -281,7 +280,7 @@ func TestBeatsGoOnWhileLoading(t *testing.T) {
 	working(t, e, nil, func(b *bench) {
 		id := b.source.submit(spec(1, 10))
 		time.Sleep(4 * time.Minute)
-		if n := len(b.source.beats); n < 45 {
+		if n := len(b.source.beaten()); n < 45 {
 			t.Errorf("%d beats in 4 minutes of loading, want one each 5 s", n)
 		}
 		time.Sleep(2 * time.Minute)
@@ -293,7 +292,8 @@ func TestBeatsTellModelsAndCosts(t *testing.T) {
 	working(t, quick(), nil, func(b *bench) {
 		b.source.submit(spec(4, 50))
 		time.Sleep(30 * time.Second)
-		last := b.source.beats[len(b.source.beats)-1]
+		beats := b.source.beaten()
+		last := beats[len(beats)-1]
 		if len(last.Models) != 1 || last.Models[0].Model != "m" || last.Models[0].LoadSeconds != 0 {
 			t.Errorf("models %+v, want m, loaded", last.Models)
 		}
