@@ -33,6 +33,8 @@ type source struct {
 	asked    []scheduler.LeaseRequest
 	left     []string
 	down     bool // every call fails
+	hung     bool // every write hangs until its context ends
+	tries    int  // calls of Lease
 	attempts int  // before a job.Engine error is final
 }
 
@@ -77,6 +79,24 @@ func (s *source) gate() error {
 	return nil
 }
 
+// hang waits for the end of ctx as long as calls hang.
+func (s *source) hang(ctx context.Context) error {
+	s.mu.Lock()
+	hung := s.hung
+	s.mu.Unlock()
+	if !hung {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s *source) setHung(hung bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hung = hung
+}
+
 func (s *source) setDown(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,6 +107,7 @@ func (s *source) setDown(down bool) {
 func (s *source) Lease(ctx context.Context, r scheduler.LeaseRequest) ([]scheduler.Lease, error) {
 	for {
 		s.mu.Lock()
+		s.tries++
 		if err := s.gate(); err != nil {
 			s.mu.Unlock()
 			return nil, err
@@ -153,7 +174,8 @@ func (s *source) Revocations(ctx context.Context, name string) (<-chan job.Ref, 
 	return s.revoke[name], nil
 }
 
-func (s *source) Progress(_ context.Context, r job.Ref, p job.Progress, v *job.Preview) error {
+func (s *source) Progress(ctx context.Context, r job.Ref, p job.Progress, v *job.Preview) error {
+	s.hang(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := fmt.Sprintf("%s/%d", r.Job, r.Image)
@@ -179,7 +201,10 @@ func (s *source) write(r job.Ref, do func(e *entry)) error {
 	return nil
 }
 
-func (s *source) Finish(_ context.Context, r job.Ref, result job.Result) error {
+func (s *source) Finish(ctx context.Context, r job.Ref, result job.Result) error {
+	if err := s.hang(ctx); err != nil {
+		return err
+	}
 	return s.write(r, func(e *entry) { e.state, e.result, e.ended = job.Completed, result, time.Now() })
 }
 
@@ -306,7 +331,7 @@ func (a *shelf) names() []string {
 
 // bench is a worker at work in a bubble of made-up time.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	source  *source
 	shelf   *shelf
 	engine  *workertest.Engine
@@ -334,7 +359,7 @@ func working(t *testing.T, e *workertest.Engine, set func(*worker.Config), f fun
 	})
 }
 
-func newBench(t *testing.T, s *source, a *shelf, e *workertest.Engine, set func(*worker.Config)) *bench {
+func newBench(t testing.TB, s *source, a *shelf, e *workertest.Engine, set func(*worker.Config)) *bench {
 	t.Helper()
 	b := &bench{t: t, source: s, shelf: a, engine: e, ended: make(chan error, 1)}
 	c := worker.Config{Source: s, Artifacts: a, Engine: e, Host: "host", Observe: b.observe, Logf: t.Logf}

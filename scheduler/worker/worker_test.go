@@ -67,6 +67,30 @@ func TestRowsArePackedUpToTheLimit(t *testing.T) {
 	})
 }
 
+func TestPaddingIsFilledAndTold(t *testing.T) {
+	e := quick()
+	e.Pad = func(_ job.Group, n int) int { return (n + 3) / 4 * 4 }
+	working(t, e, func(c *worker.Config) { c.MaxRows = 6 }, func(b *bench) {
+		id := b.source.submit(spec(20, 10))
+		time.Sleep(2 * time.Minute)
+		b.wantDrawn(id)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		full := false
+		for _, e := range b.events {
+			if e.Type == job.EventStepped {
+				if e.Padded%4 != 0 || e.Rows > e.Padded {
+					t.Errorf("%d rows padded to %d", e.Rows, e.Padded)
+				}
+				full = full || e.Rows == 8
+			}
+		}
+		if !full {
+			t.Error("no step filled its padding")
+		}
+	})
+}
+
 func TestSequencesJoinAndLeaveInMidway(t *testing.T) {
 	working(t, quick(), nil, func(b *bench) {
 		long := b.source.submit(spec(1, 40))
