@@ -3,6 +3,7 @@ package inference
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -16,15 +17,16 @@ import (
 // Fingerprint names everything besides a model and a request that an image's bits
 // depend on: what runs the networks, in what precision, the library's version, the
 // processor's vendor, family and vector instructions, by which kernels are
-// chosen, whether weights are packed, and how far graphs are rewritten. Engines of one
-// fingerprint draw the same images. The number of threads is not in it: it was
-// measured to change nothing (see package ort).
+// chosen, the number of threads, by which layers are cut (see package ort), whether
+// weights are packed, and how far graphs are rewritten. Engines of one fingerprint
+// draw the same images.
 func Fingerprint(rt *ort.Runtime, s Settings) string {
 	weights := "packed"
 	if s.Lean {
 		weights = "lean"
 	}
-	return fmt.Sprintf("cpu fp32 ort%s %s %s extended", rt.Version(), processor(), weights)
+	threads := cmp.Or(s.Threads, runtime.NumCPU())
+	return fmt.Sprintf("cpu fp32 ort%s %s threads%d %s extended", rt.Version(), processor(), threads, weights)
 }
 
 // processor is such as "amd26 avx2+avx512f+avx512_bf16".

@@ -84,7 +84,7 @@ func (n *network) load() (*ort.Session, error) {
 	for _, r := range dialect.Outputs {
 		c.Outputs = append(c.Outputs, r.Name)
 	}
-	n.key = fmt.Sprintf("%s, %s, %d threads, graph %.8x", n.component.Name, Fingerprint(n.runtime, n.settings), n.settings.Threads, sha256.Sum256(encoded))
+	n.key = fmt.Sprintf("%s, %s, graph %.8x", n.component.Name, Fingerprint(n.runtime, n.settings), sha256.Sum256(encoded))
 	n.session, err = n.runtime.NewSession(c)
 	return n.session, err
 }

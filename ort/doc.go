@@ -44,11 +44,16 @@
 //     640 and gain nothing where shapes vary: they are always off.
 //     session.use_device_allocator_for_initializers changes nothing.
 //
-// # Rows
+// # Rows and threads
 //
-// A row's result has the same bits alone and among 2, 3 or 4 rows, at any place,
-// with 1 or 2 threads, for Conv, Gemm, MatMul, MultiHeadAttention, Softmax and
-// the normalizations. The one exception is a Lean session's linear layer over a
-// single row (a matrix-vector kernel): it differs from two rows by 1e-6. Packed
-// and Lean, [Extended] and [All] differ from each other by 1e-6, too.
+// Whether a row's result has the same bits alone and among others is decided by
+// how layers are cut into pieces for threads and kernels, which depends on the shape, the
+// number of threads and the processor. Measured on whole networks: on a Zen 4, 1
+// to 4 rows agreed with 1 or 2 threads for Conv, Gemm, MatMul, MultiHeadAttention,
+// Softmax and the normalizations, but for a Lean session's linear layer over a single
+// row (a matrix-vector kernel), which differs by 1e-6. On a Zen 5, a single row
+// of a packed session with 2 threads differs, too, from 2 to 8 rows, which
+// agree; and so do 1 and 2 threads of a Lean session, 2 and 3 of a packed one at some
+// sizes. So nothing here may be taken for granted: package inference compares.
+// Packed and Lean, [Extended] and [All] differ from each other by 1e-6.
 package ort

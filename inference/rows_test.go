@@ -1,0 +1,408 @@
+package inference
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"cosmicman/ort"
+	"cosmicman/weights"
+)
+
+// loadWith is load with settings.
+func loadWith(t *testing.T, folder string, s Settings) *Model {
+	t.Helper()
+	p, err := weights.Open(folder, weights.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Load(openRuntime(t), p, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// calls counts the rows of a network's calls.
+func calls(n *network, input string) *[]int {
+	var rows []int
+	n.fault = func(inputs map[string]ort.Tensor) error {
+		rows = append(rows, int(inputs[input].Shape[0]))
+		return nil
+	}
+	return &rows
+}
+
+func start(t *testing.T, m *Model, changes ...func(*Request)) []*Sequence {
+	t.Helper()
+	var starts []Start
+	for _, change := range changes {
+		starts = append(starts, Start{Request: request(change)})
+	}
+	seqs, errs := m.Begin(t.Context(), starts)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return seqs
+}
+
+func unguided(r *Request) { r.GuidanceScale = 1 }
+
+// TestLeanSingleRow is the known trap: without packed weights a single row has
+// other bits than the same row among others. It is found out, and such a row is
+// run twice.
+func TestLeanSingleRow(t *testing.T) {
+	folder := zooFolder(t, "tiny-sd", 0)
+	m := loadWith(t, folder, Settings{Threads: 1, Lean: true})
+	rows := calls(m.unet, "sample")
+	s := start(t, m, unguided)[0]
+	single, err := m.unet.run(t.Context(), inputsOf(m, s, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	double, err := m.unet.run(t.Context(), inputsOf(m, s, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := single["output"].Float32(), double["output"].Float32()
+	if sameBits(a, b[:len(a)]) {
+		t.Fatal("a single row has the bits of two: the trap is gone, and the test with it")
+	}
+	*rows = nil
+	for !s.Done() {
+		if err := m.Step(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int{2, 2, 2, 1, 2, 2, 2}; !slices.Equal(*rows, want) {
+		t.Errorf("calls of %v rows, want %v: two to compare the base, two to compare one row, then two", *rows, want)
+	}
+	if n := m.Rows(int(s.height), int(s.width), s.Context(), 1); n != 2 {
+		t.Errorf("a single row is given %d rows", n)
+	}
+	packed := loadWith(t, folder, Settings{Threads: 1})
+	rows = calls(packed.unet, "sample")
+	if err := errors.Join(drawErr(t, packed, start(t, packed, unguided)[0])...); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{2, 2, 2, 1, 1, 1, 1}; !slices.Equal(*rows, want) {
+		t.Errorf("packed: calls of %v rows, want %v", *rows, want)
+	}
+}
+
+func drawErr(t *testing.T, m *Model, s *Sequence) (errs []error) {
+	t.Helper()
+	for !s.Done() {
+		errs = append(errs, m.Step(t.Context(), s))
+	}
+	return errs
+}
+
+func inputsOf(m *Model, s *Sequence, rows int) map[string]ort.Tensor {
+	var b batch
+	b.add(s)
+	return m.unetInputs(&b, make([]int, rows), s)
+}
+
+// TestRowCountsInUse steps packs of all sizes: the second call of a count is one
+// call, and every image is the one drawn alone.
+func TestRowCountsInUse(t *testing.T) {
+	m := load(t, openRuntime(t), zooFolder(t, "tiny-sd", 0), weights.Options{})
+	rows := calls(m.unet, "sample")
+	for _, n := range []int{2, 5, 9} {
+		var changes []func(*Request)
+		for i := range n {
+			changes = append(changes, func(r *Request) {
+				r.Seed, r.Steps, r.Sampler = uint64(i), 3, "ddim"
+				if i%2 == 0 {
+					r.GuidanceScale = 1
+				}
+			})
+		}
+		seqs := start(t, m, changes...)
+		want := 0
+		for _, s := range seqs {
+			want += s.Rows()
+		}
+		for call := range 3 {
+			*rows = nil
+			if err := m.Step(t.Context(), seqs...); err != nil {
+				t.Fatal(err)
+			}
+			if call > 0 && !slices.Equal(*rows, []int{m.Rows(9, 8, 77, want)}) {
+				t.Errorf("%d rows: calls of %v, want one of %d", want, *rows, m.Rows(9, 8, 77, want))
+			}
+		}
+		alone := load(t, openRuntime(t), m.Pipeline.Dir, weights.Options{})
+		for i, s := range start(t, alone, changes...) {
+			if err := errors.Join(drawErr(t, alone, s)...); err != nil {
+				t.Fatal(err)
+			}
+			if !sameBits(s.latents, seqs[i].latents) {
+				t.Errorf("image %d of %d differs from the one drawn alone", i, n)
+			}
+		}
+	}
+}
+
+// forbid makes row counts of the UNet known to change bits.
+func forbid(t *testing.T, m *Model, counts ...int) {
+	t.Helper()
+	if err := m.Warm(); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range counts {
+		m.unet.settings.Proofs.set(m.unet.proofKey(), shapeName(9, 8, 77), n, false)
+	}
+}
+
+// TestUnusableCounts: where counts differ, or even the order in the base count,
+// pieces are run in halves or alone, and images stay what they are.
+func TestUnusableCounts(t *testing.T) {
+	folder := zooFolder(t, "tiny-sd", 0)
+	three := []func(*Request){nil, unguided, func(r *Request) { r.Seed = 3 }}
+	sure := loadWith(t, folder, Settings{Threads: 1})
+	want := start(t, sure, three...)
+	for _, s := range want {
+		if err := errors.Join(drawErr(t, sure, s)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		bad   []int
+		last  []int // rows of the last step's calls
+		given int
+	}{
+		"none":            {nil, []int{5}, 5},
+		"five":            {[]int{5}, []int{2, 3}, 5},
+		"five and three":  {[]int{5, 3}, []int{2, 1, 2}, 5},
+		"also one":        {[]int{5, 3, 1}, []int{2, 2, 2}, 6},
+		"the base itself": {[]int{2}, []int{2, 2, 2}, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := loadWith(t, folder, Settings{Threads: 1})
+			forbid(t, m, c.bad...)
+			seqs := start(t, m, three...)
+			rows := calls(m.unet, "sample")
+			for !seqs[0].Done() {
+				*rows = nil
+				if err := m.Step(t.Context(), seqs...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !slices.Equal(*rows, c.last) {
+				t.Errorf("calls of %v rows, want %v", *rows, c.last)
+			}
+			if n := m.Rows(9, 8, 77, 5); n != c.given {
+				t.Errorf("5 rows are given %d, want %d", n, c.given)
+			}
+			for i := range seqs {
+				if !sameBits(seqs[i].latents, want[i].latents) {
+					t.Errorf("image %d has changed", i)
+				}
+			}
+		})
+	}
+}
+
+// TestBuckets: padding adds little, and never takes away.
+func TestBuckets(t *testing.T) {
+	for n := 1; n <= 200; n++ {
+		if b := bucket(n); b < n || b > n+n/4+1 || bucket(b) != b {
+			t.Errorf("%d rows are padded to %d", n, b)
+		}
+	}
+}
+
+func TestDifferentBitsAreRecorded(t *testing.T) {
+	n := &network{settings: Settings{Proofs: &Proofs{}}}
+	one := rowOutputs{"output": {{1, 2}, {3, 4}}}
+	for _, c := range []struct {
+		name  string
+		other rowOutputs
+		ok    bool
+		known bool
+	}{
+		{"same", rowOutputs{"output": {{1, 2}, {3, 4}}}, true, true},
+		{"one bit", rowOutputs{"output": {{1, 2}, {3, 4.0000005}}}, false, true},
+	} {
+		n.record(c.name, 3, one, c.other)
+		if ok, known := n.usable(c.name, 3); ok != c.ok || known != c.known {
+			t.Errorf("%s: usable %t, known %t", c.name, ok, known)
+		}
+	}
+	nan := float32(0)
+	nan /= nan
+	n.record("NaN", 3, rowOutputs{"output": {{nan}}}, rowOutputs{"output": {{1}}})
+	if _, known := n.usable("NaN", 3); known {
+		t.Error("a result that is not finite has proven something")
+	}
+}
+
+// TestProofsOutliveAProcess: the file spares the comparison; a broken one or one of
+// another version is begun anew; another engine's proofs are kept.
+func TestProofsOutliveAProcess(t *testing.T) {
+	folder, path := zooFolder(t, "tiny-sd", 0), filepath.Join(t.TempDir(), "rows.json")
+	first := func() []int {
+		proofs, err := OpenProofs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := loadWith(t, folder, Settings{Threads: 2, Proofs: proofs})
+		rows := calls(m.unet, "sample")
+		if err := m.Step(t.Context(), start(t, m, nil, unguided)...); err != nil {
+			t.Fatal(err)
+		}
+		return *rows
+	}
+	compared, spared := []int{2, 2, 2, 2, 3}, []int{3}
+	if got := first(); !slices.Equal(got, compared) {
+		t.Errorf("at first: %v, want %v", got, compared)
+	}
+	if got := first(); !slices.Equal(got, spared) {
+		t.Errorf("again: %v, want %v", got, spared)
+	}
+	for _, broken := range []string{"", "{", `{"version":1,"networks":[]}`, `{"version":2}`, `{"version":1,"networks":{"x":null,"y":{"z":null}}}`} {
+		if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := first(); !slices.Equal(got, compared) {
+			t.Errorf("after %q: %v, want %v", broken, got, compared)
+		}
+	}
+	one, err := OpenProofs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := OpenProofs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.set("a", "s", 3, true)
+	other.set("b", "s", 3, false)
+	both, err := OpenProofs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"a", "b"} {
+		if _, known := both.get(network, "s", 3); !known {
+			t.Errorf("the proof of %s is lost among %v", network, slices.Collect(maps.Keys(both.known)))
+		}
+	}
+	if _, err := OpenProofs(filepath.Join(path, "below-a-file")); err == nil {
+		t.Error("a path that can't be written was accepted")
+	}
+}
+
+func TestProofsAreBounded(t *testing.T) {
+	var p Proofs
+	for i := range maxShapes + 10 {
+		p.set("n", shapeName(i, 1, 77), 2, true)
+	}
+	if n := len(p.known["n"]); n != 10 {
+		t.Errorf("%d shapes are kept, want 10 since it began anew", n)
+	}
+}
+
+// TestOneBadSequence: NaN in one sequence ends it alone, in a first call of its
+// count and later; the others become what they are without it.
+func TestOneBadSequence(t *testing.T) {
+	m := load(t, openRuntime(t), zooFolder(t, "tiny-sd", 0), weights.Options{})
+	changes := []func(*Request){nil, unguided, func(r *Request) { r.Sampler = "heun" }}
+	want := start(t, m, changes...)
+	for _, s := range want {
+		if err := errors.Join(drawErr(t, m, s)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, at := range []int{0, 2} {
+		seqs := start(t, m, changes...)
+		for call := 0; len(seqs) > 0; call++ {
+			if call == at {
+				seqs[1].latents[5] /= 0
+				seqs[1].latents[5] -= seqs[1].latents[5]
+			}
+			errs, err := m.Advance(t.Context(), seqs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, s := range seqs {
+				if failed := call >= at && s.uncond == nil; failed != (errs[i] != nil) {
+					t.Fatalf("call %d of sequence %d: %v", call, i, errs[i])
+				}
+			}
+			if call == at {
+				before := slices.Clone(seqs[1].latents)
+				if again, err := m.Advance(t.Context(), seqs[1:2]); err != nil || again[0] == nil || !sameBits(before, seqs[1].latents) {
+					t.Errorf("a failed sequence was stepped again: %v, %v", again, err)
+				}
+			}
+			if seqs[0].Done() && !sameBits(seqs[0].latents, want[0].latents) || len(seqs) > 2 && seqs[2].Done() && !sameBits(seqs[2].latents, want[2].latents) {
+				t.Error("a neighbour has changed")
+			}
+			seqs = slices.DeleteFunc(seqs, func(s *Sequence) bool { return s.Done() })
+			if len(seqs) == 1 && seqs[0].failed != nil {
+				break
+			}
+		}
+	}
+}
+
+// TestFailedCallsMoveNothing: out of memory, and a context that ends within a call,
+// leave every sequence as it was, and the same call works afterwards.
+func TestFailedCallsMoveNothing(t *testing.T) {
+	m := load(t, openRuntime(t), zooFolder(t, "tiny-sdxl", 0), weights.Options{})
+	changes := []func(*Request){nil, unguided, func(r *Request) { r.Seed = 5 }}
+	want, seqs := start(t, m, changes...), start(t, m, changes...)
+	for _, s := range want {
+		if err := errors.Join(drawErr(t, m, s)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for fails := 0; !seqs[0].Done(); fails++ {
+		before := latentsOf(seqs)
+		done := seqs[0].call
+		for _, limit := range []int64{5, 2} { // one row count fails; then all do
+			m.unet.fault = func(inputs map[string]ort.Tensor) error {
+				if inputs["sample"].Shape[0] >= limit {
+					return &ort.Error{Code: ort.RuntimeException, Op: "run unet", Message: "std::bad_alloc"}
+				}
+				return nil
+			}
+			if errs, err := m.Advance(t.Context(), seqs); !errors.Is(err, ErrOutOfMemory) || errs != nil {
+				t.Fatalf("%v, %v, want out of memory", errs, err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		m.unet.fault = func(map[string]ort.Tensor) error { cancel(); return nil }
+		if _, err := m.Advance(ctx, seqs); !errors.Is(err, context.Canceled) {
+			t.Fatalf("%v, want cancelled", err)
+		}
+		m.unet.fault = nil
+		for i, l := range latentsOf(seqs) {
+			if seqs[i].call != done || !sameBits(l, before[i]) {
+				t.Fatalf("sequence %d has moved", i)
+			}
+		}
+		if err := m.Step(t.Context(), seqs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range seqs {
+		if !sameBits(seqs[i].latents, want[i].latents) {
+			t.Errorf("image %d has changed", i)
+		}
+	}
+}
+
+func latentsOf(seqs []*Sequence) (out [][]float32) {
+	for _, s := range seqs {
+		out = append(out, slices.Clone(s.latents))
+	}
+	return out
+}
