@@ -7,10 +7,12 @@ import (
 	"cosmicman/job"
 )
 
-// beats tells the queue that the worker lives, whatever the device is doing.
+// beats tells the queue that the worker lives, whatever the device is doing; not
+// when it hangs, so that its images are drawn elsewhere.
 func (w *Worker) beats(ctx context.Context) {
 	ticker := time.NewTicker(w.c.Beat)
 	defer ticker.Stop()
+	said := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -18,7 +20,14 @@ func (w *Worker) beats(ctx context.Context) {
 		case <-ticker.C:
 		case <-w.news:
 		}
-		w.beat(ctx)
+		hangs := w.stalled()
+		if hangs && !said {
+			w.c.Logf("worker %s: the device has not answered for %v: no beats until it does", w.c.ID, w.c.StallAfter)
+		}
+		said = hangs
+		if !hangs {
+			w.beat(ctx)
+		}
 	}
 }
 

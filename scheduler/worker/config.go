@@ -40,6 +40,7 @@ type Config struct {
 	Beat        time.Duration // a sixth of LeaseTTL
 	ArtifactTTL time.Duration // 1 h
 	StoreFor    time.Duration // 2 min: how long storing an image is tried
+	StallAfter  time.Duration // 15 min: a turn of the device that takes longer hangs
 	Grace       time.Duration // a sixth of LeaseTTL: for images being recorded when work ends
 
 	MaxRows     int           // of a UNet call: 64
@@ -68,6 +69,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Beat, c.LeaseTTL/6)
 	set(&c.ArtifactTTL, time.Hour)
 	set(&c.StoreFor, 2*time.Minute)
+	set(&c.StallAfter, 15*time.Minute)
 	set(&c.Grace, c.LeaseTTL/6)
 	set(&c.LongestStep, 2*time.Second)
 	if c.Host == "" {
@@ -104,7 +106,7 @@ func (c Config) check() error {
 		fault("Artifacts", "is missing")
 	}
 	for name, d := range map[string]time.Duration{"KeepAlive": c.KeepAlive, "LeaseTTL": c.LeaseTTL, "Beat": c.Beat,
-		"ArtifactTTL": c.ArtifactTTL, "StoreFor": c.StoreFor, "Grace": c.Grace, "LongestStep": c.LongestStep} {
+		"ArtifactTTL": c.ArtifactTTL, "StoreFor": c.StoreFor, "StallAfter": c.StallAfter, "Grace": c.Grace, "LongestStep": c.LongestStep} {
 		if d < 0 {
 			fault(name, "is %v, expected no negative duration", d)
 		}

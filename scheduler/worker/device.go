@@ -179,6 +179,11 @@ func (d *device) turn(c pack.Choice, fetch context.Context) {
 		d.w.observe(job.Event{Type: job.EventIdle, Took: time.Since(d.idleSince)})
 		d.idleSince = time.Time{}
 	}
+	if c.Action != pack.Idle {
+		begun := time.Now()
+		d.w.turn.Store(&begun)
+		defer d.w.turn.Store(nil)
+	}
 	switch c.Action {
 	case pack.Begin:
 		d.begin(c)

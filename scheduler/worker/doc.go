@@ -43,6 +43,8 @@
 //     first time its images go back without an attempt, since another worker may
 //     have the model; when loading fails again they go back as failed attempts, so
 //     that a model that can be loaded nowhere ends in an error.
+//   - A device that does not answer for Config.StallAfter hangs: nothing is leased and
+//     no beat is sent until it does, so that its images are drawn elsewhere.
 //   - A lease that the store says is gone (cancelled, fenced) is dropped at the end
 //     of the present step; its rows are free in the next.
 package worker

@@ -252,3 +252,33 @@ func TestPanicsFailThoseInvolvedAndNobodyElse(t *testing.T) {
 		})
 	}
 }
+
+func TestADeviceThatHangsLosesItsImages(t *testing.T) {
+	e := quick()
+	stuck := make(chan struct{})
+	e.OnStep = func([]*workertest.Sequence) ([]error, error) {
+		<-stuck
+		return nil, nil
+	}
+	working(t, e, nil, func(b *bench) {
+		stuck = make(chan struct{}) // of the bubble
+		b.source.submit(spec(1, 5))
+		time.Sleep(16 * time.Minute)
+		n := len(b.source.beaten())
+		time.Sleep(10 * time.Minute)
+		if later := len(b.source.beaten()); later != n {
+			t.Errorf("%d beats while the device hung", later-n)
+		}
+		b.source.expire()
+		close(stuck)
+		time.Sleep(time.Minute)
+		if later := len(b.source.beaten()); later == n {
+			t.Error("no beat once the device answered again")
+		}
+		for _, e := range b.source.of(b.source.images[0].ref.Job) {
+			if e.state != job.Completed || e.attempt != 2 {
+				t.Errorf("the image is %s, attempt %d, want completed at the second", e.state, e.attempt)
+			}
+		}
+	})
+}

@@ -42,11 +42,11 @@ func (w *Worker) fetches(ctx context.Context) {
 // ask returns what to ask for now, if anything. The device cancels the call when
 // its offers change.
 func (w *Worker) ask(cancel context.CancelFunc) (r scheduler.LeaseRequest, ok bool) {
-	storing := w.out.inTrouble()
+	stuck := w.out.inTrouble() || w.stalled()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := min(w.gulp, w.target-w.onDevice-len(w.inbox))
-	if n <= 0 || len(w.offers) == 0 || storing {
+	if n <= 0 || len(w.offers) == 0 || stuck {
 		return r, false
 	}
 	w.cancelLease = cancel

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,8 @@ type Worker struct {
 	news chan struct{} // one place: the next beat is due now
 	out  outcomes
 	tell tellings
+
+	turn atomic.Pointer[time.Time] // when the device's present turn began; nil while it is idle
 
 	mu          sync.Mutex
 	held        map[job.Ref]*image // every lease that has not ended
@@ -92,10 +95,18 @@ func New(c Config) (*Worker, error) {
 func (w *Worker) ID() string { return w.c.ID }
 
 // Broken returns the models that could not be loaded, and why.
-func (w *Worker) Broken() map[string]string { return w.report().Broken }
+func (w *Worker) Broken() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.broken)
+}
 
 // Costs returns, by model, the device seconds of one row, one step and one latent pixel.
-func (w *Worker) Costs() map[string]float64 { return w.report().Costs }
+func (w *Worker) Costs() map[string]float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.costs)
+}
 
 // Run draws until a context ends: when fetch ends nothing more is leased and what
 // runs is finished; when work ends it stops at the end of the present step and gives
@@ -183,6 +194,12 @@ func (w *Worker) report() scheduler.Worker {
 		r.Broken = w.broken
 	}
 	return r
+}
+
+// stalled reports whether the device hangs: its present turn takes too long.
+func (w *Worker) stalled() bool {
+	begun := w.turn.Load()
+	return begun != nil && time.Since(*begun) > w.c.StallAfter
 }
 
 // observe completes an event and passes it on.
