@@ -78,7 +78,7 @@ func TestImagesEqualDiffusers(t *testing.T) {
 	}
 }
 
-func openRuntime(t *testing.T) *ort.Runtime {
+func openRuntime(t testing.TB) *ort.Runtime {
 	t.Helper()
 	rt, err := ort.Open("")
 	if err != nil {
@@ -88,7 +88,7 @@ func openRuntime(t *testing.T) *ort.Runtime {
 	return rt
 }
 
-func load(t *testing.T, rt *ort.Runtime, folder string, o weights.Options) *Model {
+func load(t testing.TB, rt *ort.Runtime, folder string, o weights.Options) *Model {
 	t.Helper()
 	p, err := weights.Open(folder, o)
 	if err != nil {
@@ -103,7 +103,7 @@ func load(t *testing.T, rt *ort.Runtime, folder string, o weights.Options) *Mode
 }
 
 // zooFolder writes a model of the zoo with the weights that follow from a seed.
-func zooFolder(t *testing.T, entry string, seed uint64) string {
+func zooFolder(t testing.TB, entry string, seed uint64) string {
 	t.Helper()
 	root := filepath.Join("../testdata/zoo", entry)
 	arch := newmodel.Arch{}
