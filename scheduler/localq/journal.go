@@ -1,0 +1,189 @@
+package localq
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cosmicman/job"
+)
+
+// schema is the version of the records that this program writes and of their keys.
+const schema = 1
+
+const schemaKey = "schema"
+
+// journal is the durable side of a store.
+type journal struct {
+	dir   string
+	db    *pebble.DB
+	lock  *pebble.Lock
+	syncs atomic.Int64
+	fault atomic.Pointer[error] // of the first write that failed
+	stuck bool                  // pebble panicked in a write: it cannot be closed
+}
+
+// openJournal opens the folder on fs, made if it is not there, and holds it.
+func openJournal(dir string, fs vfs.FS) (*journal, error) {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return nil, unavailable(err, "the queue's folder %s cannot be made", dir)
+	}
+	j := &journal{dir: dir}
+	fs = watchedFS{fs, j}
+	lock, err := pebble.LockDirectory(dir, fs)
+	if err != nil {
+		return nil, unavailable(err, "the queue in %s is held by another process (or the folder cannot be written)", dir)
+	}
+	j.lock = lock
+	events := pebble.EventListener{BackgroundError: func(err error) { j.fail(err) }}
+	j.db, err = pebble.Open(dir, &pebble.Options{
+		FS:                          fs,
+		Lock:                        lock,
+		Logger:                      quiet{j},
+		EventListener:               &events,
+		FormatMajorVersion:          pebble.FormatWALSyncChunks,
+		MemTableSize:                16 << 20,
+		MemTableStopWritesThreshold: 4,
+		CacheSize:                   4 << 20,
+	})
+	if err == nil {
+		err = j.checkSchema()
+	}
+	if err != nil {
+		err = errors.Join(err, j.close())
+		var ours *job.Error
+		if errors.As(err, &ours) {
+			return nil, ours
+		}
+		return nil, unavailable(err, "the queue in %s cannot be opened", dir)
+	}
+	return j, nil
+}
+
+// checkSchema refuses a store of a newer program and marks a new one.
+func (j *journal) checkSchema() error {
+	value, done, err := j.db.Get([]byte(schemaKey))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return j.db.Set([]byte(schemaKey), []byte(strconv.Itoa(schema)), pebble.Sync)
+	}
+	if err != nil {
+		return err
+	}
+	text := string(value)
+	if err := done.Close(); err != nil {
+		return err
+	}
+	found, err := strconv.Atoi(text)
+	switch {
+	case err != nil || found < 1:
+		return job.Errorf(job.Unavailable, "the queue in %s is damaged: its key %s is %q, expected a version", j.dir, schemaKey, text)
+	case found > schema:
+		return job.Errorf(job.TooNew, "the queue in %s has schema %d, of a newer program; this one knows schemas up to %d", j.dir, found, schema)
+	}
+	return nil
+}
+
+// append adds a change's records to the log. The caller holds the store's mutex, so
+// that the log has the order of the changes; wait then waits for the disk.
+func (j *journal) append(records []record) (wait func() error, err error) {
+	if err := j.failed(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		// Pebble panics where it cannot go on after a failed write.
+		if p := recover(); p != nil {
+			j.stuck = true
+			err = j.fail(fmt.Errorf("pebble: %v", p))
+		}
+	}()
+	batch := j.db.NewBatch()
+	for _, r := range records {
+		if r.value == nil {
+			err = batch.Delete([]byte(r.key), nil)
+		} else {
+			err = batch.Set([]byte(r.key), r.value, nil)
+		}
+		if err != nil {
+			return nil, j.fail(err)
+		}
+	}
+	if err := j.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
+		return nil, j.fail(err)
+	}
+	return func() error {
+		if err := batch.SyncWait(); err != nil {
+			return j.fail(err)
+		}
+		// A write that pebble itself did not wait for may have failed too.
+		if err := j.failed(); err != nil {
+			return err
+		}
+		return batch.Close()
+	}, nil
+}
+
+// each calls f with every record of a prefix, in the order of the keys.
+func (j *journal) each(prefix string, f func(key string, value []byte) error) (err error) {
+	it, err := j.db.NewIter(&pebble.IterOptions{LowerBound: []byte(prefix), UpperBound: []byte(prefix[:len(prefix)-1] + string(prefix[len(prefix)-1]+1))})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("record %s: %w", it.Key(), err)
+		}
+		if err := f(string(it.Key()), value); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// fail records the first failed write and returns it as what callers are told.
+func (j *journal) fail(err error) error {
+	j.fault.CompareAndSwap(nil, &err)
+	return j.failed()
+}
+
+func (j *journal) failed() error {
+	if cause := j.fault.Load(); cause != nil {
+		return unavailable(*cause, "the queue in %s could not be written and accepts nothing until it is opened anew", j.dir)
+	}
+	return nil
+}
+
+func (j *journal) close() (err error) {
+	if j.stuck {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("pebble: %v", p)
+		}
+	}()
+	if j.db != nil {
+		err = j.db.Close()
+	}
+	return errors.Join(err, j.lock.Close())
+}
+
+func unavailable(cause error, format string, args ...any) *job.Error {
+	err := job.Errorf(job.Unavailable, format, args...)
+	err.Cause = cause
+	return err
+}
+
+// quiet drops what pebble would log. What it calls fatal is a write that failed.
+type quiet struct{ j *journal }
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (q quiet) Fatalf(format string, args ...any) {
+	_ = q.j.fail(fmt.Errorf(format, args...))
+}

@@ -1,0 +1,200 @@
+package localq
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cosmicman/job"
+	"cosmicman/scheduler"
+)
+
+// Store is the embedded queue. Its methods may be called by many goroutines.
+type Store struct {
+	o       scheduler.Options
+	manual  bool     // the clock is Options.Now: only Sweep tells that time has passed
+	journal *journal // nil in memory
+	calls   sync.WaitGroup
+	janitor janitor
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	broken  error  // a change could not be written
+	seq     uint64 // of the job accepted last
+	changes uint64
+	jobs    map[job.ID]*entry
+	keys    map[string]*entry // by tenant and idempotency key
+	held    map[string]map[*image]struct{}
+	order   *order
+	crew    *crew
+	agenda  *agenda
+	waiters map[*waiter]struct{}
+	revokes map[string]map[chan job.Ref]struct{}
+
+	open    int // jobs that have not ended
+	queued  int // images
+	running int // images
+	dead    map[*entry]struct{}
+	seconds float64 // of images that have not ended
+}
+
+var _ scheduler.Queue = (*Store)(nil)
+
+// Open opens the store in a folder, which is made if it is not there and held until
+// Close: a second opener gets a job.Unavailable that names the folder. A store of a
+// newer schema is a job.TooNew. With Options.Now set, no time passes unless Sweep is called.
+func Open(dir string, o scheduler.Options) (*Store, error) { return openOn(vfs.Default, dir, o) }
+
+func openOn(fs vfs.FS, dir string, o scheduler.Options) (*Store, error) {
+	j, err := openJournal(dir, fs)
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(o)
+	s.journal = j
+	if err := s.load(); err != nil {
+		_ = j.close() // what is wrong with the records is the better answer
+		return nil, err
+	}
+	s.startJanitor()
+	return s, nil
+}
+
+// OpenMemory makes a store that keeps nothing. With Options.Now set it starts no
+// goroutine, and no time passes unless Sweep is called.
+func OpenMemory(o scheduler.Options) *Store {
+	s := newStore(o)
+	s.startJanitor()
+	return s
+}
+
+func newStore(o scheduler.Options) *Store {
+	manual := o.Now != nil
+	o = o.WithDefaults()
+	return &Store{
+		o:       o,
+		manual:  manual,
+		jobs:    map[job.ID]*entry{},
+		keys:    map[string]*entry{},
+		held:    map[string]map[*image]struct{}{},
+		order:   newOrder(o.Ageing),
+		crew:    newCrew(),
+		agenda:  newAgenda(),
+		waiters: map[*waiter]struct{}{},
+		revokes: map[string]map[chan job.Ref]struct{}{},
+		dead:    map[*entry]struct{}{},
+	}
+}
+
+// Syncs returns how often the store has had data put on disk since Open.
+func (s *Store) Syncs() int64 {
+	if s.journal == nil {
+		return 0
+	}
+	return s.journal.syncs.Load()
+}
+
+// usable returns why the store cannot be used. The mutex is held.
+func (s *Store) usable() error {
+	if s.closed {
+		return job.Errorf(job.Unavailable, "the queue is closed")
+	}
+	if s.broken == nil && s.journal != nil {
+		if err := s.journal.failed(); err != nil {
+			s.poison(err)
+		}
+	}
+	return s.broken
+}
+
+// poison ends the use of a store whose disk does not have what its memory has.
+func (s *Store) poison(err error) {
+	if s.broken != nil {
+		return
+	}
+	if job.KindOf(err) != job.Unavailable {
+		err = unavailable(err, "the queue could not write a change and accepts nothing until it is opened anew")
+	}
+	s.broken = err
+	s.dismissWatchers(err)
+	s.wakeAll()
+}
+
+// Close ends the store: calls that wait return, watchers' channels are closed
+// without their watchers leaving, and the folder is given up.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.dismissWatchers(nil)
+	s.dismissWorkers()
+	s.wakeAll()
+	s.mu.Unlock()
+	s.stopJanitor()
+	s.calls.Wait()
+	if s.journal == nil {
+		return nil
+	}
+	if err := s.journal.close(); err != nil {
+		return unavailable(err, "the queue in %s could not be closed", s.journal.dir)
+	}
+	return nil
+}
+
+// janitor lets happen what is due when nobody calls.
+type janitor struct {
+	kick chan struct{} // something may be due sooner
+	stop chan struct{}
+	done chan struct{}
+}
+
+func (s *Store) startJanitor() {
+	s.janitor = janitor{make(chan struct{}, 1), make(chan struct{}), make(chan struct{})}
+	if s.manual {
+		close(s.janitor.done)
+		return
+	}
+	go func() {
+		defer close(s.janitor.done)
+		for {
+			s.Sweep()
+			s.mu.Lock()
+			next := s.agenda.next()
+			s.mu.Unlock()
+			var alarm <-chan time.Time
+			if !next.IsZero() {
+				alarm = time.After(next.Sub(s.o.Now()))
+			}
+			select {
+			case <-s.janitor.stop:
+				return
+			case <-s.janitor.kick:
+			case <-alarm:
+			}
+		}
+	}()
+}
+
+func (s *Store) stopJanitor() {
+	close(s.janitor.stop)
+	<-s.janitor.done
+}
+
+// Sweep lets happen what is due by now: deadlines, leases, workers and watchers that
+// were silent for too long, the end of what is kept. A store without
+// Options.Now does it by itself.
+func (s *Store) Sweep() {
+	c, err := s.begin()
+	if err != nil {
+		return
+	}
+	s.agenda.run(c)
+	if s.manual {
+		s.wakeAll() // whoever waits for time to pass has no clock of its own
+	}
+	_ = c.commit() // the failure is what every later call answers
+}

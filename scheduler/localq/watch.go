@@ -1,0 +1,194 @@
+package localq
+
+import (
+	"context"
+
+	"cosmicman/job"
+)
+
+// audience is who watches a job. Most jobs have none or one.
+type audience struct {
+	needed   bool                 // somebody watched: without watchers the job is for nobody
+	present  map[string]*presence // by the watcher's name
+	channels map[*watcher]struct{}
+}
+
+// presence is a watcher that is there, or was announced and is awaited.
+type presence struct {
+	attached int  // calls of Watch
+	due      *due // until when it is awaited
+}
+
+// watcher is one call of Watch.
+type watcher struct {
+	entry  *entry
+	name   string
+	ch     chan job.Update // holds one update, the latest
+	told   bool
+	seen   uint64      // revision of the last update
+	detach func() bool // from the context
+}
+
+func (a *audience) watching() bool { return len(a.channels) > 0 }
+
+// mortal reports whether a job ends with its last watcher.
+func (e *entry) mortal() bool { return e.key == "" && !e.spec.Detached }
+
+// register announces a watcher, which has WatchTTL to come.
+func (c *change) register(e *entry, name string) {
+	c.enlist(e)
+	p := e.audience.present[name]
+	if p == nil {
+		p = &presence{}
+		if e.audience.present == nil {
+			e.audience.present = map[string]*presence{}
+		}
+		e.audience.present[name] = p
+	}
+	if p.attached == 0 {
+		p.due = c.at(p.due, c.now.Add(c.s.o.WatchTTL), func(c *change) { c.leave(e, name) })
+	}
+}
+
+// enlist notes durably that a job has been watched.
+func (c *change) enlist(e *entry) {
+	if !e.audience.needed && e.mortal() {
+		e.audience.needed = true
+		if c.s.journal != nil {
+			c.records = append(c.records, record{watchedKey(e.id), []byte("{}")})
+		}
+	}
+}
+
+// await gives the watchers of a job that was read from disk WatchTTL to come back.
+func (c *change) await(e *entry) { c.register(e, "") }
+
+// leave lets a watcher go; with the last one the job may end.
+func (c *change) leave(e *entry, name string) {
+	p := e.audience.present[name]
+	if p == nil || p.attached > 0 {
+		return
+	}
+	c.s.agenda.drop(p.due)
+	delete(e.audience.present, name)
+	if len(e.audience.present) == 0 && e.mortal() && !e.state.Terminal() {
+		c.end(e, job.Cancelled, job.Errorf(job.Withdrawn, "the last who waited for the job has left"))
+	}
+}
+
+// Watch is that of [scheduler.Client]. A watcher without a name looks on: its
+// coming and leaving mean nothing.
+func (s *Store) Watch(ctx context.Context, id job.ID, name string) (<-chan job.Update, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c, err := s.begin()
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.find(id)
+	if err != nil {
+		_ = c.commit()
+		return nil, err
+	}
+	status, pending := s.status(e), e.pending
+	w := &watcher{entry: e, name: name, ch: make(chan job.Update, 1)}
+	if e.audience.channels == nil {
+		e.audience.channels = map[*watcher]struct{}{}
+	}
+	e.audience.channels[w] = struct{}{}
+	if name != "" && !e.state.Terminal() {
+		c.register(e, name)
+		p := e.audience.present[name]
+		p.attached++
+		s.agenda.drop(p.due)
+	}
+	w.detach = context.AfterFunc(ctx, func() { s.unwatch(w) })
+	err = c.commit()
+	if err == nil {
+		err = pending.settle()
+	}
+	if err != nil {
+		return nil, err // the store is poisoned and has closed the channel
+	}
+	s.mu.Lock()
+	if _, open := e.audience.channels[w]; open && !w.told {
+		s.send(w, job.Update{Status: status})
+	}
+	s.mu.Unlock()
+	return w.ch, nil
+}
+
+// unwatch ends a call of Watch because its context has ended.
+func (s *Store) unwatch(w *watcher) {
+	c, err := s.begin()
+	if err != nil {
+		return // the channel was closed with the store
+	}
+	e := w.entry
+	if _, open := e.audience.channels[w]; open {
+		delete(e.audience.channels, w)
+		close(w.ch)
+		if p := e.audience.present[w.name]; w.name != "" && p != nil {
+			p.attached--
+			c.leave(e, w.name)
+		}
+	}
+	_ = c.commit()
+}
+
+// tell sends an update to all who watch a job. The mutex is held.
+func (s *Store) tell(e *entry, u job.Update) {
+	for w := range e.audience.channels {
+		s.send(w, u)
+	}
+}
+
+// send puts an update in the place of one that was not read. After that of a
+// job's end the watcher is dismissed. The mutex is held, so that nobody else sends.
+func (s *Store) send(w *watcher, u job.Update) {
+	if w.told && u.Status.Revision < w.seen {
+		return
+	}
+	select {
+	case <-w.ch:
+	default:
+	}
+	w.ch <- u
+	w.told, w.seen = true, u.Status.Revision
+	if u.Status.State.Terminal() {
+		s.dismiss(w)
+	}
+}
+
+// dismiss closes a watcher's channel. The mutex is held.
+func (s *Store) dismiss(w *watcher) {
+	w.detach()
+	close(w.ch)
+	a := &w.entry.audience
+	delete(a.channels, w)
+	if len(a.channels) == 0 {
+		for _, p := range a.present {
+			s.agenda.drop(p.due)
+		}
+		a.present = nil
+	}
+}
+
+// dismissWatchers closes all channels; err, if not nil, is their last update's.
+func (s *Store) dismissWatchers(err error) {
+	for _, e := range s.jobs {
+		for w := range e.audience.channels {
+			if err != nil {
+				status := s.status(e)
+				status.Error = &job.Error{Kind: job.KindOf(err), Message: "the queue can no longer be written", Cause: err}
+				select {
+				case <-w.ch:
+				default:
+				}
+				w.ch <- job.Update{Status: status}
+			}
+			s.dismiss(w)
+		}
+	}
+}
