@@ -125,6 +125,24 @@ func TestGroupsThatComeAndGoTakeNoMoreThanTheirShare(t *testing.T) {
 	}
 }
 
+func TestAGroupSavesNothingUpWhileItIsAway(t *testing.T) {
+	b := NewBook(Params{})
+	steady, late := b.Group(at(1024)), b.Group(at(512))
+	for range 1000 {
+		b.Stepped(steady, 2, 0.1, 1)
+	}
+	s := State{Book: b, Models: loaded("m"), Active: []Sequence{{Group: steady, Rows: 2, Left: 99}, {Group: late, Rows: 2, Left: 99}}}
+	turns := map[*Group]int{}
+	for range 40 {
+		c := Choose(s)
+		turns[c.Group]++
+		b.Stepped(c.Group, 2, 0.1, c.Weight)
+	}
+	if turns[steady] < 15 {
+		t.Errorf("the steady group had %d of 40 turns after another one came, want nearly half", turns[steady])
+	}
+}
+
 func TestFullBatchesWhereTheFixedPartIsLarge(t *testing.T) {
 	b := NewBook(Params{})
 	images := flood(400, at(512), 20)

@@ -20,6 +20,7 @@ type device struct {
 	active    []*image // oldest first
 	waiting   []*image // leased, not begun, in the order they were leased
 	ready     chan struct{}
+	draining  bool // nothing is leased any more
 	restart   bool // memory ran out: end as soon as what runs has ended
 	abandon   bool // the device cannot be trusted any more: end now
 	saved     time.Time
@@ -52,6 +53,7 @@ func (d *device) run(fetch context.Context, fetched <-chan struct{}) error {
 			break
 		}
 		if fetch.Err() != nil {
+			d.draining = true
 			d.w.giveBack(d.waiting)
 			d.waiting = nil
 			if len(d.active) == 0 && d.drained(fetched) {
@@ -141,10 +143,10 @@ func (d *device) publish() {
 	w := d.w
 	s := d.state()
 	target, gulp := pack.Target(s)
-	if d.restart {
-		target = 0
-	}
 	offers := d.offers()
+	if d.draining {
+		target, offers = 0, nil // others need not wait for this one to take its models' images
+	}
 	stepping := 0
 	for _, m := range d.active {
 		if m.done < m.all {

@@ -79,9 +79,16 @@ func TestAWorkerStopsInTimeWithoutItsStore(t *testing.T) {
 
 func TestAFullDiskHoldsImagesAndLeasing(t *testing.T) {
 	working(t, quick(), nil, func(b *bench) {
-		b.shelf.set(job.Errorf(job.Overloaded, "the disk is full"))
-		id := b.source.submit(spec(60, 5))
+		warm := b.source.submit(spec(60, 10)) // so that the worker takes many at once
 		time.Sleep(time.Minute)
+		b.wantDrawn(warm)
+		before := b.count(job.EventDecoded)
+		b.shelf.set(job.Errorf(job.Overloaded, "the disk is full"))
+		id := b.source.submit(spec(150, 5))
+		time.Sleep(time.Minute)
+		if n := b.count(job.EventDecoded) - before; n > 16 {
+			t.Errorf("%d images were decoded although none could be stored", n)
+		}
 		queued := 0
 		for _, e := range b.source.of(id) {
 			if e.state == job.Queued {

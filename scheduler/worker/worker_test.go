@@ -246,6 +246,10 @@ func TestDrainFinishesWhatRunsAndReturnsTheRest(t *testing.T) {
 		if err := b.wait(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
+		beats := b.source.beaten()
+		if last := beats[len(beats)-1]; len(last.Models) > 0 {
+			t.Errorf("a draining worker still offers %v", last.Models)
+		}
 		states := map[job.State]int{}
 		for _, e := range b.source.of(id) {
 			states[e.state]++
