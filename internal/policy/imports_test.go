@@ -78,7 +78,7 @@ const drawing = `
 	internal/policy  <-
 
 	planned          openapi autodiff prompt telemetry dolls train
-	planned          scheduler/redisq scheduler/socket scheduler/sim
+	planned          scheduler/redisq scheduler/sim
 
 	tests               <- go.uber.org/goleak
 	tests ort           <- onnx

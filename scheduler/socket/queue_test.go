@@ -1,0 +1,54 @@
+package socket
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"cosmicman/scheduler"
+	"cosmicman/scheduler/localq"
+	"cosmicman/scheduler/queuetest"
+)
+
+func TestAQueueOverTheSocketIsAQueue(t *testing.T) {
+	queuetest.Run(t, func(t *testing.T, o scheduler.Options) scheduler.Queue {
+		q, err := localq.Open(filepath.Join(t.TempDir(), "queue"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "socket")
+		stop := serve(t, path, q)
+		c := Dial(path)
+		t.Cleanup(func() {
+			check(t, "close the client", c.Close())
+			stop()
+			check(t, "close the store", q.Close())
+		})
+		return c
+	})
+}
+
+// serve serves q at path until stop is called.
+func serve(t *testing.T, path string, q scheduler.Queue) (stop func()) {
+	t.Helper()
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveOn(t, l, q)
+}
+
+func serveOn(t *testing.T, l net.Listener, q scheduler.Queue) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- Serve(ctx, l, q) }()
+	return func() { cancel(); check(t, "serve", <-done) }
+}
+
+func check(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+}
