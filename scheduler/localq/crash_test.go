@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,9 +12,6 @@ import (
 	"cosmicman/job"
 	"cosmicman/scheduler"
 )
-
-// submitterDir tells a copy of the test's process to be the one that is killed.
-const submitterDir = "LOCALQ_SUBMITTER_DIR"
 
 // submitter submits, draws and finishes until it is killed, and says on standard
 // output what the store has acknowledged.
@@ -59,8 +55,7 @@ func TestWhatWasAcknowledgedOutlivesAKill(t *testing.T) {
 	submitted := map[job.ID]bool{}
 	finished := map[string]job.ID{} // by start
 	for range 3 {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), submitterDir+"="+dir)
+		cmd := child("submitter", dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -24,7 +24,6 @@ type journal struct {
 	lock  *pebble.Lock
 	syncs atomic.Int64
 	fault atomic.Pointer[error] // of the first write that failed
-	stuck bool                  // pebble panicked in a write: it cannot be closed
 }
 
 // openJournal opens the folder on fs, made if it is not there, and holds it.
@@ -47,7 +46,8 @@ func openJournal(dir string, fs vfs.FS) (*journal, error) {
 		EventListener:               &events,
 		FormatMajorVersion:          pebble.FormatWALSyncChunks,
 		MemTableSize:                16 << 20,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: 8,
+		L0StopWritesThreshold:       1000, // writers, who hold the store's mutex, had better not wait
 		CacheSize:                   4 << 20,
 	})
 	if err == nil {
@@ -93,13 +93,6 @@ func (j *journal) append(records []record) (wait func() error, err error) {
 	if err := j.failed(); err != nil {
 		return nil, err
 	}
-	defer func() {
-		// Pebble panics where it cannot go on after a failed write.
-		if p := recover(); p != nil {
-			j.stuck = true
-			err = j.fail(fmt.Errorf("pebble: %v", p))
-		}
-	}()
 	batch := j.db.NewBatch()
 	for _, r := range records {
 		if r.value == nil {
@@ -118,7 +111,7 @@ func (j *journal) append(records []record) (wait func() error, err error) {
 		if err := batch.SyncWait(); err != nil {
 			return j.fail(err)
 		}
-		// A write that pebble itself did not wait for may have failed too.
+		// A log's fault is hidden from pebble.
 		if err := j.failed(); err != nil {
 			return err
 		}
@@ -159,14 +152,6 @@ func (j *journal) failed() error {
 }
 
 func (j *journal) close() (err error) {
-	if j.stuck {
-		return nil
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("pebble: %v", p)
-		}
-	}()
 	if j.db != nil {
 		err = j.db.Close()
 	}

@@ -2,6 +2,7 @@ package localq
 
 import (
 	"os"
+	"os/exec"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -11,11 +12,26 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(submitterDir); dir != "" {
-		submitter(dir)
+	if child := children[os.Getenv(childName)]; child != nil {
+		child(os.Getenv(childDir))
 		return
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// A copy of the test's process plays a child, which is killed.
+const (
+	childName = "LOCALQ_TEST_CHILD"
+	childDir  = "LOCALQ_TEST_DIR"
+)
+
+var children = map[string]func(dir string){"submitter": submitter}
+
+// child returns a command that plays a child on a folder.
+func child(name, dir string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childName+"="+name, childDir+"="+dir)
+	return cmd
 }
 
 // open opens a store that is closed with the test.
