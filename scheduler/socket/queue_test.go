@@ -13,20 +13,30 @@ import (
 
 func TestAQueueOverTheSocketIsAQueue(t *testing.T) {
 	queuetest.Run(t, func(t *testing.T, o scheduler.Options) scheduler.Queue {
-		q, err := localq.Open(filepath.Join(t.TempDir(), "queue"), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), "socket")
-		stop := serve(t, path, q)
-		c := Dial(path)
-		t.Cleanup(func() {
-			check(t, "close the client", c.Close())
-			stop()
-			check(t, "close the store", q.Close())
-		})
-		return c
+		q, _ := open(t, o)
+		return q
 	})
+}
+
+func TestProcessesOnTheSocketMayDie(t *testing.T) {
+	queuetest.Crash(t, open)
+}
+
+// open serves a fresh embedded store and returns a client of it and its address.
+func open(t *testing.T, o scheduler.Options) (scheduler.Queue, string) {
+	q, err := localq.Open(filepath.Join(t.TempDir(), "queue"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "socket")
+	stop := serve(t, path, q)
+	c := Dial(path)
+	t.Cleanup(func() {
+		check(t, "close the client", c.Close())
+		stop()
+		check(t, "close the store", q.Close())
+	})
+	return c, path
 }
 
 // serve serves q at path until stop is called.
