@@ -14,6 +14,9 @@ import (
 // Decode turns a sequence's latents into an image, as diffusers does: the
 // scaling undone, decoded, [-1, 1] mapped to 0..255, rounded half to even.
 func (m *Model) Decode(ctx context.Context, s *Sequence) (*image.NRGBA, error) {
+	if s.failed != nil {
+		return nil, s.failed
+	}
 	plane := int(s.height * s.width)
 	latents := make([]float32, len(s.latents))
 	for i, x := range s.latents {

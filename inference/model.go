@@ -21,7 +21,8 @@ type Settings struct {
 	Lean    bool   // see ort.SessionConfig
 	Profile string // path prefix of ONNX Runtime's profiles, "" for none
 
-	// TextCache bounds the encoded texts that each model keeps, in bytes; 0: 64 MiB.
+	// TextCache bounds the encoded texts that each model keeps, in bytes; 0: 64 MiB,
+	// below 0: nothing is kept.
 	TextCache int64
 	// Proofs of row counts outlive the model here; nil: they don't.
 	Proofs *Proofs

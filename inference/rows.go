@@ -43,6 +43,7 @@ type rowOutputs map[string][][]float32
 // results are those of the base. A count that differs is not used again:
 // its pieces are run in halves. Before all, the base count is compared with
 // itself, the rows the other way round; where that differs, pieces are run alone.
+// An image with guidance that is drawn alone needs, and pays, none of this.
 func (n *network) runRows(ctx context.Context, shape string, pieces []int, in rowInputs) (rowOutputs, error) {
 	if _, err := n.load(); err != nil { // what was proven belongs to the session's graph
 		return nil, err
@@ -56,8 +57,10 @@ func (n *network) pack(ctx context.Context, shape string, pieces []int, first in
 	if len(pieces) == 1 && len(rows) == base {
 		return n.call(ctx, rows, base, in)
 	}
+	var sure rowOutputs // results of the first rows, where comparing the base has given them
 	if _, known := n.usable(shape, base); !known {
-		if err := n.proveBase(ctx, shape, rows, in); err != nil {
+		var err error
+		if sure, err = n.proveBase(ctx, shape, rows, in); err != nil {
 			return nil, err
 		}
 	}
@@ -65,7 +68,9 @@ func (n *network) pack(ctx context.Context, shape string, pieces []int, first in
 		count := bucket(len(rows))
 		switch ok, known := n.usable(shape, count); {
 		case !known:
-			return n.prove(ctx, shape, count, rows, in)
+			return n.prove(ctx, shape, count, rows, sure, in)
+		case count == base && sure != nil:
+			return sure, nil
 		case ok:
 			return n.call(ctx, rows, count, in)
 		}
@@ -95,29 +100,42 @@ func numbered(first int, pieces []int) []int {
 	return rows
 }
 
-// proveBase compares two rows with the same in the other order.
-func (n *network) proveBase(ctx context.Context, shape string, rows []int, in rowInputs) error {
-	pair := []int{rows[0], rows[min(1, len(rows)-1)]}
-	one, err := n.call(ctx, pair, base, in)
+// proveBase compares two rows with the same in the other order, or the only row
+// with itself, and returns the results of those it has run.
+func (n *network) proveBase(ctx context.Context, shape string, rows []int, in rowInputs) (rowOutputs, error) {
+	pair := pad(rows[:min(len(rows), base)], base)
+	first, err := n.call(ctx, pair, base, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	second := first
 	slices.Reverse(pair)
-	other, err := n.call(ctx, pair, base, in)
-	if err != nil {
-		return err
+	if pair[0] != pair[1] {
+		if second, err = n.call(ctx, pair, base, in); err != nil {
+			return nil, err
+		}
 	}
-	for _, o := range other {
-		slices.Reverse(o)
+	other := rowOutputs{}
+	for name, o := range second {
+		other[name] = [][]float32{o[1], o[0]}
 	}
-	n.record(shape, base, one, other)
-	return nil
+	n.record(shape, base, first, other)
+	if len(rows) < base {
+		for name := range first {
+			first[name] = first[name][:1]
+		}
+	}
+	return first, nil
 }
 
-// prove compares a call of all rows with calls of base rows, and returns what these gave.
-func (n *network) prove(ctx context.Context, shape string, count int, rows []int, in rowInputs) (rowOutputs, error) {
-	var sure rowOutputs
-	for pair := range slices.Chunk(rows, base) {
+// prove compares a call of all rows with calls of base rows, and returns what these
+// gave. Where sure is not nil it holds the results of the first ones.
+func (n *network) prove(ctx context.Context, shape string, count int, rows []int, sure rowOutputs, in rowInputs) (rowOutputs, error) {
+	rest := rows
+	if sure != nil {
+		rest = rows[min(len(rows), base):]
+	}
+	for pair := range slices.Chunk(rest, base) {
 		out, err := n.call(ctx, pair, base, in)
 		if err != nil {
 			return nil, err

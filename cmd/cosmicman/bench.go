@@ -121,6 +121,7 @@ func (m *modelFlags) bench(ctx context.Context, e *environment, plan benchPlan) 
 		}
 	}
 	begin := time.Now()
+	m.settings.TextCache = -1 // one text is encoded again and again
 	mod, err := m.open(e)
 	if err != nil {
 		return err
