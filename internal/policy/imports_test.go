@@ -78,7 +78,7 @@ const drawing = `
 	internal/policy  <-
 
 	planned          openapi autodiff prompt telemetry dolls train
-	planned          scheduler/redisq scheduler/sim
+	planned          scheduler/sim
 
 	tests               <- go.uber.org/goleak
 	tests ort           <- onnx

@@ -1,0 +1,42 @@
+package redisq
+
+import (
+	"embed"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// scripts are the steps of the store, by the names of their files.
+type scripts struct {
+	submit, get, watch, unwatch, refresh, cancel *redis.Script
+	lease, beat, finish, fail, release, leave    *redis.Script
+	progress, janitor, stats, dead, retry, drop  *redis.Script
+	put, delete                                  *redis.Script
+}
+
+func loadScripts() (s scripts, err error) {
+	read := func(name string) string {
+		b, failed := sources.ReadFile("lua/" + name + ".lua")
+		if failed != nil && err == nil {
+			err = failed
+		}
+		return string(b)
+	}
+	common := read("common")
+	step := func(name string) *redis.Script {
+		// The first line says how Redis treats the script, and has to stay the first.
+		head, body, _ := strings.Cut(read(name), "\n")
+		return redis.NewScript(head + "\n" + common + body)
+	}
+	s = scripts{
+		submit: step("submit"), get: step("get"), watch: step("watch"), unwatch: step("unwatch"), refresh: step("refresh"), cancel: step("cancel"),
+		lease: step("lease"), beat: step("beat"), finish: step("finish"), fail: step("fail"), release: step("release"), leave: step("leave"),
+		progress: step("progress"), janitor: step("janitor"), stats: step("stats"), dead: step("dead"), retry: step("retry"), drop: step("drop"),
+		put: redis.NewScript(read("put")), delete: redis.NewScript(read("delete")),
+	}
+	return s, err
+}
