@@ -2,6 +2,7 @@ package socket
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"testing"
@@ -20,6 +21,31 @@ func TestAQueueOverTheSocketIsAQueue(t *testing.T) {
 
 func TestProcessesOnTheSocketMayDie(t *testing.T) {
 	queuetest.Crash(t, open)
+}
+
+func TestTheServedQueueOutlivesItsProcess(t *testing.T) {
+	queuetest.Durable(t, func(t *testing.T) func(scheduler.Options) scheduler.Queue {
+		dir, path := filepath.Join(t.TempDir(), "queue"), filepath.Join(t.TempDir(), "socket")
+		return func(o scheduler.Options) scheduler.Queue {
+			q, err := localq.Open(dir, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return served{Client: Dial(path), stop: serve(t, path, q), store: q}
+		}
+	})
+}
+
+// served is a client whose Close ends the store as well.
+type served struct {
+	*Client
+	stop  func()
+	store scheduler.Queue
+}
+
+func (s served) Close() error {
+	s.stop()
+	return errors.Join(s.store.Close(), s.Client.Close())
 }
 
 // open serves a fresh embedded store and returns a client of it and its address.
