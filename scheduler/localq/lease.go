@@ -20,7 +20,7 @@ func (s *Store) Lease(ctx context.Context, r scheduler.LeaseRequest) ([]schedule
 		return nil, job.Errorf(job.Invalid, "a worker asked for %d images, expected at least 1", r.Max)
 	}
 	w := &waiter{wake: make(chan struct{}, 1), offers: r.Offers}
-	for {
+	for first := true; ; first = false {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -29,7 +29,7 @@ func (s *Store) Lease(ctx context.Context, r scheduler.LeaseRequest) ([]schedule
 			return nil, err
 		}
 		s.agenda.run(c)
-		leases, later := c.lease(r)
+		leases, later := c.lease(r, first)
 		wait := len(leases) == 0 && !r.NoWait
 		if wait {
 			s.waiters[w] = struct{}{}
@@ -56,14 +56,21 @@ func (s *Store) Lease(ctx context.Context, r scheduler.LeaseRequest) ([]schedule
 }
 
 // lease starts what a worker is given now; without any, later is when time alone may
-// change that.
-func (c *change) lease(r scheduler.LeaseRequest) (leases []scheduler.Lease, later time.Time) {
+// change that. That the worker lives is noted when it asks and when it is given
+// something, not whenever it looks again: else two of its calls could wake each other.
+func (c *change) lease(r scheduler.LeaseRequest, asks bool) (leases []scheduler.Lease, later time.Time) {
 	s := c.s
-	c.seen(scheduler.Worker{ID: r.Worker, Version: r.Version, Fingerprint: r.Fingerprint, Models: r.Offers, Started: c.now}, false)
+	w := scheduler.Worker{ID: r.Worker, Version: r.Version, Fingerprint: r.Fingerprint, Models: r.Offers, Started: c.now}
+	if asks {
+		c.seen(w, false)
+	}
 	for len(leases) < r.Max {
 		img, at := s.order.choose(r, s.crew, c.now)
 		if img == nil {
 			return leases, at
+		}
+		if !asks && len(leases) == 0 {
+			c.seen(w, false)
 		}
 		earlier := img.state.Fingerprint
 		c.start(img, r.Worker, r.Fingerprint, r.InProcess)

@@ -45,6 +45,7 @@ func (c *change) start(img *image, worker, fingerprint string, inProcess bool) {
 		Wait: c.now.Sub(img.queuedAt()), Attempt: img.state.Attempts + 1, State: job.InProgress,
 	})
 	s.order.give(img, c.now)
+	c.moved()
 	s.queued--
 	s.running++
 	img.cameBack = time.Time{}
@@ -84,6 +85,7 @@ func (c *change) unhold(img *image) {
 	if img.state.State == job.Queued {
 		s.queued--
 		s.order.remove(img)
+		c.moved()
 		return
 	}
 	s.running--
@@ -245,16 +247,4 @@ func (c *change) about(img *image, kind job.EventType, reason *job.Error) job.Ev
 		event.Err = reason
 	}
 	return event
-}
-
-// at plans something, and wakes the janitor when it is the first thing due.
-func (c *change) at(d *due, when time.Time, fire func(*change)) *due {
-	d = c.s.agenda.set(d, when, fire)
-	if d.place == 0 {
-		select {
-		case c.s.janitor.kick <- struct{}{}:
-		default:
-		}
-	}
-	return d
 }

@@ -18,19 +18,22 @@ type Store struct {
 	calls   sync.WaitGroup
 	janitor janitor
 
-	mu      sync.Mutex // guards what follows
-	closed  bool
-	broken  error  // a change could not be written
-	seq     uint64 // of the job accepted last
-	changes uint64
-	jobs    map[job.ID]*entry
-	keys    map[string]*entry // by tenant and idempotency key
-	held    map[string]map[*image]struct{}
-	order   *order
-	crew    *crew
-	agenda  *agenda
-	waiters map[*waiter]struct{}
-	revokes map[string]map[chan job.Ref]struct{}
+	mu        sync.Mutex // guards what follows
+	closed    bool
+	broken    error  // a change could not be written
+	seq       uint64 // of the job accepted last
+	changes   uint64
+	jobs      map[job.ID]*entry
+	keys      map[string]*entry // by tenant and idempotency key
+	held      map[string]map[*image]struct{}
+	order     *order
+	crew      *crew
+	agenda    *agenda
+	alarm     time.Time // when the janitor wakes by itself; zero: never
+	waiters   map[*waiter]struct{}
+	watchers  map[*watcher]struct{}
+	positions *due // when watchers are told their positions; nil: nothing has moved
+	revokes   map[string]map[chan job.Ref]struct{}
 
 	open    int // jobs that have not ended
 	queued  int // images
@@ -73,17 +76,18 @@ func newStore(o scheduler.Options) *Store {
 	manual := o.Now != nil
 	o = o.WithDefaults()
 	return &Store{
-		o:       o,
-		manual:  manual,
-		jobs:    map[job.ID]*entry{},
-		keys:    map[string]*entry{},
-		held:    map[string]map[*image]struct{}{},
-		order:   newOrder(o.Ageing),
-		crew:    newCrew(),
-		agenda:  newAgenda(),
-		waiters: map[*waiter]struct{}{},
-		revokes: map[string]map[chan job.Ref]struct{}{},
-		dead:    map[*entry]struct{}{},
+		o:        o,
+		manual:   manual,
+		jobs:     map[job.ID]*entry{},
+		keys:     map[string]*entry{},
+		held:     map[string]map[*image]struct{}{},
+		order:    newOrder(o.Ageing),
+		crew:     newCrew(),
+		agenda:   newAgenda(),
+		waiters:  map[*waiter]struct{}{},
+		watchers: map[*watcher]struct{}{},
+		revokes:  map[string]map[chan job.Ref]struct{}{},
+		dead:     map[*entry]struct{}{},
 	}
 }
 
@@ -143,58 +147,4 @@ func (s *Store) Close() error {
 		return unavailable(err, "the queue in %s could not be closed", s.journal.dir)
 	}
 	return nil
-}
-
-// janitor lets happen what is due when nobody calls.
-type janitor struct {
-	kick chan struct{} // something may be due sooner
-	stop chan struct{}
-	done chan struct{}
-}
-
-func (s *Store) startJanitor() {
-	s.janitor = janitor{make(chan struct{}, 1), make(chan struct{}), make(chan struct{})}
-	if s.manual {
-		close(s.janitor.done)
-		return
-	}
-	go func() {
-		defer close(s.janitor.done)
-		for {
-			s.Sweep()
-			s.mu.Lock()
-			next := s.agenda.next()
-			s.mu.Unlock()
-			var alarm <-chan time.Time
-			if !next.IsZero() {
-				alarm = time.After(next.Sub(s.o.Now()))
-			}
-			select {
-			case <-s.janitor.stop:
-				return
-			case <-s.janitor.kick:
-			case <-alarm:
-			}
-		}
-	}()
-}
-
-func (s *Store) stopJanitor() {
-	close(s.janitor.stop)
-	<-s.janitor.done
-}
-
-// Sweep lets happen what is due by now: deadlines, leases, workers and watchers that
-// were silent for too long, the end of what is kept. A store without
-// Options.Now does it by itself.
-func (s *Store) Sweep() {
-	c, err := s.begin()
-	if err != nil {
-		return
-	}
-	s.agenda.run(c)
-	if s.manual {
-		s.wakeAll() // whoever waits for time to pass has no clock of its own
-	}
-	_ = c.commit() // the failure is what every later call answers
 }

@@ -2,6 +2,7 @@ package localq
 
 import (
 	"context"
+	"time"
 
 	"cosmicman/job"
 )
@@ -26,6 +27,7 @@ type watcher struct {
 	ch     chan job.Update // holds one update, the latest
 	told   bool
 	seen   uint64      // revision of the last update
+	before int         // position in it
 	detach func() bool // from the context
 }
 
@@ -97,6 +99,7 @@ func (s *Store) Watch(ctx context.Context, id job.ID, name string) (<-chan job.U
 		e.audience.channels = map[*watcher]struct{}{}
 	}
 	e.audience.channels[w] = struct{}{}
+	s.watchers[w] = struct{}{}
 	if name != "" && !e.state.Terminal() {
 		c.register(e, name)
 		p := e.audience.present[name]
@@ -128,6 +131,7 @@ func (s *Store) unwatch(w *watcher) {
 	e := w.entry
 	if _, open := e.audience.channels[w]; open {
 		delete(e.audience.channels, w)
+		delete(s.watchers, w)
 		close(w.ch)
 		if p := e.audience.present[w.name]; w.name != "" && p != nil {
 			p.attached--
@@ -155,7 +159,7 @@ func (s *Store) send(w *watcher, u job.Update) {
 	default:
 	}
 	w.ch <- u
-	w.told, w.seen = true, u.Status.Revision
+	w.told, w.seen, w.before = true, u.Status.Revision, u.Status.Position
 	if u.Status.State.Terminal() {
 		s.dismiss(w)
 	}
@@ -167,6 +171,7 @@ func (s *Store) dismiss(w *watcher) {
 	close(w.ch)
 	a := &w.entry.audience
 	delete(a.channels, w)
+	delete(s.watchers, w)
 	if len(a.channels) == 0 {
 		for _, p := range a.present {
 			s.agenda.drop(p.due)
@@ -177,18 +182,38 @@ func (s *Store) dismiss(w *watcher) {
 
 // dismissWatchers closes all channels; err, if not nil, is their last update's.
 func (s *Store) dismissWatchers(err error) {
-	for _, e := range s.jobs {
-		for w := range e.audience.channels {
-			if err != nil {
-				status := s.status(e)
-				status.Error = &job.Error{Kind: job.KindOf(err), Message: "the queue can no longer be written", Cause: err}
-				select {
-				case <-w.ch:
-				default:
-				}
-				w.ch <- job.Update{Status: status}
+	for w := range s.watchers {
+		if err != nil {
+			status := s.status(w.entry)
+			status.Error = &job.Error{Kind: job.KindOf(err), Message: "the queue can no longer be written", Cause: err}
+			select {
+			case <-w.ch:
+			default:
 			}
-			s.dismiss(w)
+			w.ch <- job.Update{Status: status}
 		}
+		s.dismiss(w)
 	}
+}
+
+// positionsEvery is how often watchers are told that their jobs have moved up in the
+// queue; with thousands of watchers it is as many times rarer.
+const positionsEvery = time.Second
+
+// moved notes that positions have changed.
+func (c *change) moved() {
+	s := c.s
+	if len(s.watchers) == 0 || s.positions != nil {
+		return
+	}
+	every := positionsEvery * time.Duration(1+len(s.watchers)/1000)
+	s.positions = c.at(nil, c.now.Add(every), func(*change) {
+		s.positions = nil
+		for w := range s.watchers {
+			e := w.entry
+			if w.told && e.standing > 0 && e.pending == nil && s.order.position(e) != w.before {
+				s.send(w, job.Update{Status: s.status(e)})
+			}
+		}
+	})
 }
