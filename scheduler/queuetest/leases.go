@@ -107,6 +107,15 @@ var leases = []testCase{
 			s.none("w")
 		}
 	}},
+	{promise: "a failure without a reason counts as an engine error or fails the job", check: func(s *store) {
+		id := s.submit().ID
+		l := s.one("w")
+		if err := s.q.Fail(s.ctx, l.Ref, nil); err != nil {
+			s.refused("fail", err, job.Invalid)
+		} else if st := s.get(id); st.Images[0].State == job.InProgress {
+			s.t.Errorf("image is %+v after its failure", st.Images[0])
+		}
+	}},
 	{promise: "a released image is at the head and no attempt is counted", options: scheduler.Options{MaxAttempts: 1}, check: func(s *store) {
 		first := s.submit().ID
 		s.submit()
@@ -194,6 +203,19 @@ var leases = []testCase{
 		s.finish(l.Ref)
 		if st := s.get(id); st.Revision != rev || st.State != job.Completed {
 			s.t.Errorf("the repetition changed the job: %+v", st)
+		}
+		s.empty()
+	}},
+	{promise: "of many finishes at once one is recorded", check: func(s *store) {
+		id := s.submit().ID
+		l := s.one("w")
+		each(16, 16, func(int) {
+			if err := s.q.Finish(s.ctx, l.Ref, result(l.Ref)); err != nil {
+				s.t.Errorf("finish: %v", err)
+			}
+		})
+		if st := s.get(id); st.State != job.Completed || *st.Images[0].Result != result(l.Ref) {
+			s.t.Errorf("status is %+v", st)
 		}
 		s.empty()
 	}},

@@ -18,6 +18,26 @@ var models = []testCase{
 			s.t.Errorf("lease gave %v, expected model a", l.Ref)
 		}
 	}},
+	{promise: "a model that is offered twice gives each image once", check: func(s *store) {
+		s.submit(count(5))
+		seen := map[job.Ref]bool{}
+		twice := offering(scheduler.Offer{Model: model}, scheduler.Offer{Model: model})
+		for {
+			got := s.now("w", 10, twice)
+			for _, l := range got {
+				if seen[l.Ref] {
+					s.t.Errorf("%v was given twice", l.Ref)
+				}
+				seen[l.Ref] = true
+			}
+			if len(got) == 0 {
+				break
+			}
+		}
+		if len(seen) != 5 {
+			s.t.Errorf("%d images were given, expected 5", len(seen))
+		}
+	}},
 	{promise: "a record of a newer version waits for a worker that understands it", check: func(s *store) {
 		later := s.submit(needs(2)).ID
 		s.none("old", version(1))

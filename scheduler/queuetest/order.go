@@ -100,6 +100,20 @@ var order = []testCase{
 			}
 		}
 	}},
+	{promise: "tenants whose images cost nothing take turns as well", check: func(s *store) {
+		for _, name := range []string{"a", "b"} {
+			for range 10 {
+				s.submit(tenant(name), seconds(0))
+			}
+		}
+		given := map[string]int{}
+		for range 10 {
+			given[s.one("w").Spec.Tenant]++
+		}
+		if given["a"] != 5 || given["b"] != 5 {
+			s.t.Errorf("ten images went to %v, expected five each", given)
+		}
+	}},
 	{promise: "a tenant that was away gains no credit", check: func(s *store) {
 		s.submitMany(30, tenant("steady"))
 		for range 20 {

@@ -69,11 +69,15 @@ var records = []testCase{
 			s.t.Errorf("reason is %+v, expected %+v", got, want)
 		}
 	}},
-	{promise: "a job needs an ID and at least one image", check: func(s *store) {
+	{promise: "a job that makes no sense is refused", check: func(s *store) {
 		for what, change := range map[string]func(*job.Submission){
 			"no images":       count(0),
 			"negative images": count(-1),
 			"no ID":           func(sub *job.Submission) { sub.ID = "" },
+			"no priority":     priority(7),
+			"seconds of NaN":  seconds(math.NaN()),
+			"endless seconds": seconds(math.Inf(1)),
+			"less than none":  seconds(-1),
 		} {
 			_, err := s.q.Submit(s.ctx, submission(change))
 			s.refused(what, err, job.Invalid)

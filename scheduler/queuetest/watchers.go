@@ -1,6 +1,8 @@
 package queuetest
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -82,6 +84,41 @@ var watchers = []testCase{
 			marker := s.submit(watchedBy("a")).ID
 			s.is(marker, job.Cancelled)
 		}
+		s.finish(s.one("w").Ref)
+		s.next(updates, in(job.Completed))
+	}},
+	{promise: "a watcher that watches twice leaves when both have ended", check: func(s *store) {
+		id := s.submit(watchedBy("a")).ID
+		first, leaveFirst := s.watch(id, "a")
+		second, leaveSecond := s.watch(id, "a")
+		s.next(first, in(job.Queued))
+		s.next(second, in(job.Queued))
+		leaveFirst()
+		closed(s, first)
+		s.one("w")
+		s.next(second, in(job.InProgress))
+		leaveSecond()
+		s.is(id, job.Cancelled)
+	}},
+	{promise: "while one stays, others may come and go", check: func(s *store) {
+		id := s.submit(watchedBy("stays")).ID
+		updates, _ := s.watch(id, "stays")
+		s.next(updates, in(job.Queued))
+		each(8, 40, func(i int) {
+			ctx, cancel := context.WithCancel(s.ctx)
+			defer cancel()
+			u, err := s.q.Watch(ctx, id, fmt.Sprint("visitor", i))
+			if err != nil {
+				s.t.Errorf("watch: %v", err)
+				return
+			}
+			if i%2 == 0 {
+				<-u
+			}
+			cancel()
+			for range u {
+			}
+		})
 		s.finish(s.one("w").Ref)
 		s.next(updates, in(job.Completed))
 	}},

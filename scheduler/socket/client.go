@@ -104,6 +104,9 @@ func (c *Client) request(ctx context.Context, method string, in any, header http
 	if err != nil {
 		return nil, &job.Error{Kind: job.Invalid, Message: "the request of " + method + " cannot be written", Cause: err}
 	}
+	if len(b) > maxRequest {
+		return nil, job.Errorf(job.Invalid, "the request of %s has %d bytes, expected at most %d", method, len(b), maxRequest)
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://queue"+prefix+method, bytes.NewReader(b))
 	if err != nil {
 		return nil, c.away(err)
@@ -152,6 +155,9 @@ func (c *Client) do(ctx context.Context, method string, in, out any, header http
 	defer context.AfterFunc(c.closing, cancel)()
 	body, err := c.request(ctx, method, in, header)
 	if err != nil {
+		if c.closing.Err() != nil {
+			return c.isClosed()
+		}
 		return err
 	}
 	defer body.Close()
