@@ -25,13 +25,13 @@ const (
 
 // Child makes a process that [Crash] has started do its work, and never returns
 // from it; in any other it returns at once. A store's TestMain calls it first. dial
-// reaches the store from another process.
-func Child(dial func(address string) (scheduler.Queue, error)) {
+// reaches the store from another process; o is what the store was opened with.
+func Child(dial func(address string, o scheduler.Options) (scheduler.Queue, error)) {
 	role := os.Getenv(childRole)
 	if role == "" {
 		return
 	}
-	q, err := dial(os.Getenv(childAddress))
+	q, err := dial(os.Getenv(childAddress), crashOptions)
 	if err != nil {
 		say("error dialling: %v", err)
 		os.Exit(1)

@@ -15,6 +15,8 @@ import (
 // beat in time, short enough to be waited for.
 const crashTTL = 1500 * time.Millisecond
 
+var crashOptions = scheduler.Options{LeaseTTL: crashTTL, WatchTTL: crashTTL, MaxAttempts: 1000}
+
 // crashCase is a promise that is kept to processes which end without a word.
 type crashCase struct {
 	promise string
@@ -27,7 +29,7 @@ type crashCase struct {
 func Crash(t *testing.T, open func(t *testing.T, o scheduler.Options) (q scheduler.Queue, address string)) {
 	for _, c := range crashes {
 		t.Run(c.promise, func(t *testing.T) {
-			q, address := open(t, scheduler.Options{LeaseTTL: crashTTL, WatchTTL: crashTTL, MaxAttempts: 1000})
+			q, address := open(t, crashOptions)
 			c.check(newStore(t, q), address)
 		})
 	}

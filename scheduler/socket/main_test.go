@@ -11,7 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	queuetest.Child(func(address string) (scheduler.Queue, error) { return Dial(address), nil })
+	queuetest.Child(func(address string, _ scheduler.Options) (scheduler.Queue, error) { return Dial(address), nil })
 	if dir := os.Getenv(servedFolder); dir != "" {
 		serveFolder(dir, os.Getenv(servedSocket))
 	}
