@@ -45,7 +45,11 @@ func (s *Store) begin() (*change, error) {
 	return &change{s: s, id: s.changes, now: s.o.Now()}, nil
 }
 
+// put adds a record to what is written.
 func (c *change) put(key string, v any, unknown []byte) {
+	if c.s.journal == nil {
+		return
+	}
 	value, err := encode(v, unknown)
 	if err != nil {
 		c.err = fmt.Errorf("record %s: %w", key, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,6 +170,44 @@ func TestALogThatCannotBeContinuedRefusesAndLosesNothing(t *testing.T) {
 	}
 	if len(acked) == 0 {
 		t.Error("nothing was accepted before the disk was full")
+	}
+}
+
+func TestAFullDiskCannotBeOpenedAndIsLeftAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	var full atomic.Bool
+	disk := fullDisk{vfs.Default, &full}
+	s, err := openOn(disk, dir, scheduler.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := submit(t, s)
+	closed(t, s)
+	full.Store(true)
+	for _, fs := range []vfs.FS{disk, noNewFiles{disk}} {
+		s, err = openOn(fs, dir, scheduler.Options{})
+		if err == nil {
+			_ = s.Close()
+		}
+		if job.KindOf(err) != job.Unavailable || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("open: %v, expected unavailable and the cause", err)
+		}
+	}
+	get(t, open(t, dir, scheduler.Options{}), id)
+}
+
+func TestAResultThatCannotBeWrittenIsRefusedAlone(t *testing.T) {
+	s := open(t, t.TempDir(), scheduler.Options{})
+	id := submit(t, s)
+	l := lease(t, s, request("w"))
+	if err := s.Finish(bg, l.Ref, job.Result{Seconds: math.NaN()}); job.KindOf(err) != job.Invalid {
+		t.Errorf("finish: %v, expected invalid", err)
+	}
+	if err := s.Finish(bg, l.Ref, job.Result{Seconds: 1}); err != nil {
+		t.Errorf("finish: %v", err)
+	}
+	if st := get(t, s, id); st.State != job.Completed {
+		t.Errorf("the job is %s", st.State)
 	}
 }
 

@@ -3,6 +3,7 @@ package localq
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 
@@ -24,11 +25,13 @@ type journal struct {
 	lock  *pebble.Lock
 	syncs atomic.Int64
 	fault atomic.Pointer[error] // of the first write that failed
+
+	opening atomic.Bool
 }
 
 // openJournal opens the folder on fs, made if it is not there, and holds it.
 func openJournal(dir string, fs vfs.FS) (*journal, error) {
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
+	if err := makeFolder(dir, fs); err != nil {
 		return nil, unavailable(err, "the queue's folder %s cannot be made", dir)
 	}
 	j := &journal{dir: dir}
@@ -38,6 +41,7 @@ func openJournal(dir string, fs vfs.FS) (*journal, error) {
 		return nil, unavailable(err, "the queue in %s is held by another process (or the folder cannot be written)", dir)
 	}
 	j.lock = lock
+	j.opening.Store(true)
 	events := pebble.EventListener{BackgroundError: func(err error) { j.fail(err) }}
 	j.db, err = pebble.Open(dir, &pebble.Options{
 		FS:                          fs,
@@ -53,6 +57,10 @@ func openJournal(dir string, fs vfs.FS) (*journal, error) {
 	if err == nil {
 		err = j.checkSchema()
 	}
+	if fault := j.failed(); fault != nil {
+		err = fault
+	}
+	j.opening.Store(false)
 	if err != nil {
 		err = errors.Join(err, j.close())
 		var ours *job.Error
@@ -62,6 +70,31 @@ func openJournal(dir string, fs vfs.FS) (*journal, error) {
 		return nil, unavailable(err, "the queue in %s cannot be opened", dir)
 	}
 	return j, nil
+}
+
+// makeFolder makes a folder and those above it, and lasts: a folder is on disk when
+// the one above it has been synced.
+func makeFolder(dir string, fs vfs.FS) error {
+	var above []string // that get a new entry
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := fs.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		above = append(above, filepath.Dir(at))
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, at := range above {
+		f, err := fs.OpenDir(at)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkSchema refuses a store of a newer program and marks a new one.

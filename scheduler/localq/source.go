@@ -3,6 +3,7 @@ package localq
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"cosmicman/job"
 	"cosmicman/scheduler"
@@ -102,6 +103,11 @@ func (s *Store) write(ctx context.Context, r job.Ref, decide func(*change, *imag
 // Finish is that of [scheduler.Source]. A start that went back to the queue is
 // fenced like one that was followed by another.
 func (s *Store) Finish(ctx context.Context, r job.Ref, result job.Result) error {
+	if math.IsNaN(result.Seconds) || math.IsInf(result.Seconds, 0) {
+		err := job.Errorf(job.Invalid, "the image took %v seconds, which cannot be recorded", result.Seconds)
+		err.Field = "seconds"
+		return err
+	}
 	return s.write(ctx, r, func(c *change, img *image) error {
 		switch img.state.State {
 		case job.Completed:

@@ -1,6 +1,7 @@
 package localq
 
 import (
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,7 +13,8 @@ import (
 // fault before pebble learns of it, and from then on changes nothing on the disk,
 // which so stays as a crash would have left it. Pebble cannot go on after a failed
 // write: of a log it makes a panic, of its list of files perhaps a damaged one.
-// Writes to logs therefore seem to succeed; who waits for them asks the journal.
+// Writes to logs therefore seem to succeed; who waits for them asks the journal. So do
+// all writes while the store is opened, when pebble repeats what fails for ever.
 type watchedFS struct {
 	vfs.FS
 	j *journal
@@ -24,16 +26,17 @@ func (fs watchedFS) Unwrap() vfs.FS { return fs.FS }
 func (fs watchedFS) made(name string, open func() (vfs.File, error)) (vfs.File, error) {
 	log := strings.HasSuffix(filepath.Base(name), ".log")
 	err := fs.j.failed()
+	opening := fs.j.opening.Load()
 	if err == nil {
 		var f vfs.File
 		if f, err = open(); err == nil {
 			return watchedFile{f, fs.j, log}, nil
 		}
 		err = fs.j.fail(err)
-	} else if !log {
+	} else if !log && !opening {
 		time.Sleep(retryPause)
 	}
-	if log {
+	if log || opening {
 		return lostFile{}, nil
 	}
 	return nil, err
@@ -76,6 +79,9 @@ func (fs watchedFS) RemoveAll(name string) error {
 
 func (fs watchedFS) unlessFailed(do func() error) error {
 	if err := fs.j.failed(); err != nil {
+		if fs.j.opening.Load() {
+			return nil
+		}
 		return err
 	}
 	return do()
@@ -96,7 +102,7 @@ func (f watchedFile) do(step func() error) error {
 			err = f.j.fail(err)
 		}
 	}
-	if f.hide {
+	if f.hide || f.j.opening.Load() {
 		return nil
 	}
 	return err
@@ -133,20 +139,24 @@ func (f watchedFile) Close() error {
 	if err != nil {
 		err = f.j.fail(err)
 	}
-	if f.hide {
+	if f.hide || f.j.opening.Load() {
 		return nil
 	}
 	return err
 }
 
-// lostFile stands for a log that could not be made; what is written to it is lost.
+// lostFile stands for a file that could not be made; what is written to it is lost.
 type lostFile struct{ vfs.File }
 
-func (lostFile) Write(p []byte) (int, error)     { return len(p), nil }
-func (lostFile) Sync() error                     { return nil }
-func (lostFile) SyncData() error                 { return nil }
-func (lostFile) SyncTo(int64) (bool, error)      { return true, nil }
-func (lostFile) Preallocate(_, _ int64) error    { return nil }
-func (lostFile) Prefetch(_ int64, _ int64) error { return nil }
-func (lostFile) Fd() uintptr                     { return vfs.InvalidFd }
-func (lostFile) Close() error                    { return nil }
+func (lostFile) Read([]byte) (int, error)               { return 0, io.EOF }
+func (lostFile) ReadAt([]byte, int64) (int, error)      { return 0, io.EOF }
+func (lostFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (lostFile) Stat() (vfs.FileInfo, error)            { return nil, io.EOF }
+func (lostFile) Write(p []byte) (int, error)            { return len(p), nil }
+func (lostFile) Sync() error                            { return nil }
+func (lostFile) SyncData() error                        { return nil }
+func (lostFile) SyncTo(int64) (bool, error)             { return true, nil }
+func (lostFile) Preallocate(_, _ int64) error           { return nil }
+func (lostFile) Prefetch(_ int64, _ int64) error        { return nil }
+func (lostFile) Fd() uintptr                            { return vfs.InvalidFd }
+func (lostFile) Close() error                           { return nil }
