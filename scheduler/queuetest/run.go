@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T, o scheduler.Options) scheduler.Qu
 		{"watching", watching},
 		{"watchers", watchers},
 		{"operating", operating},
+		{"steps at random", mirrored},
 		{"crowds", crowds},
 	}
 	for _, g := range groups {
