@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,7 +57,10 @@ func (s *Store) leaseNow(ctx context.Context, r scheduler.LeaseRequest) (leases 
 		process = ""
 	}
 	args := []any{worker, escape(r.Fingerprint), min(max(r.Version, 0), maxVersion), min(max(r.Max, 0), maxLease), request, process, s.o.Ageing.Milliseconds()}
-	for _, o := range r.Offers {
+	for i, o := range r.Offers {
+		if slices.ContainsFunc(r.Offers[:i], func(before scheduler.Offer) bool { return before.Model == o.Model }) {
+			continue
+		}
 		args = append(args, escape(o.Model), int64(min(max(o.LoadSeconds, 0), 1e9)*1000))
 	}
 	answer, err := s.call(ctx, s.scripts.lease, func(_ reply, err error) { s.orphan(worker, request) }, args...)

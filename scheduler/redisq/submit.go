@@ -42,6 +42,12 @@ func (s *Store) Submit(ctx context.Context, sub job.Submission) (job.Status, err
 	if err == nil {
 		switch r.str(0) {
 		case "ok":
+			if r.str(3) == "" { // it is new
+				r[3] = "{}"
+				st, err := fullStatus(sub.ID, r, 2)
+				st.Spec = sub.Spec
+				return st, err
+			}
 			return fullStatus(job.ID(r.str(6)), r, 2)
 		case "conflict":
 			conflict := job.Errorf(job.Conflict, "the idempotency key was used for another request")

@@ -68,15 +68,17 @@ local function heldMember(id, j, i)
 end
 
 -- seat gives a tenant its place among those of its class, by its account, or takes it
--- away when nothing of it is queued there. add is charged to the account.
-local function seat(c, tenant, add)
+-- away when nothing of it is queued there. add is charged to the account. head is the
+-- tenant's first member of turn, and old what account has, where the caller knows them.
+local function seat(c, tenant, add, head, old)
   local field = c .. Z .. tenant
-  local head = first(TURN, field .. Z)
-  local old = call('HGET', ACCOUNT, field)
+  if head == nil then head = first(TURN, field .. Z) end
+  old = old or call('HGET', ACCOUNT, field)
   local front = head and string.sub(head, #field + 2, #field + 23)
   if old and head and add == 0 and string.sub(old, 19) == front then return end
   if old then call('ZREM', TENANTS, c .. Z .. old .. Z .. tenant) end
   if not head then
+    if not old then return end
     call('HDEL', ACCOUNT, field)
     if not first(TENANTS, c .. Z) then call('HDEL', GAVE, c) end
     return
@@ -130,14 +132,15 @@ local function wake(model, n)
 end
 
 local function tell(id, message)
-  local told = {}
-  for _, member in ipairs(among(WATCHERS, id .. Z)) do
+  local told, watchers = {}, among(WATCHERS, id .. Z)
+  for _, member in ipairs(watchers) do
     local proc = split(member)[3]
     if not told[proc] then
       told[proc] = true
       call('PUBLISH', BASE .. 'proc:' .. proc, message)
     end
   end
+  return watchers
 end
 
 local cache, changed = {}, {}
@@ -161,8 +164,8 @@ end
 
 local function terminal(j) return j.s ~= 'q' and j.s ~= 'r' end
 
-local function dismiss(id)
-  for _, member in ipairs(among(WATCHERS, id .. Z)) do
+local function dismiss(watchers)
+  for _, member in ipairs(watchers) do
     call('ZREM', WATCHERS, member)
     call('ZREM', WATCHED, member)
   end
@@ -177,8 +180,8 @@ local function flush()
     j.v = j.v + 1
     blob = cjson.encode(j)
     call('HSET', JOBS, id, blob)
-    tell(id, 'S' .. Z .. id .. Z .. blob)
-    if terminal(j) then dismiss(id) end
+    local watchers = tell(id, 'S' .. Z .. id .. Z .. blob)
+    if terminal(j) then dismiss(watchers) end
   end
   changed = {}
   return blob
@@ -214,7 +217,7 @@ local function close(id, j, state, err)
   if fresh then seat(class(j), j.t, 0) end
   j.s, j.e, j.er = state, now, err
   call('HINCRBY', COUNT, 'jobs', -1)
-  if left > 0 then call('HINCRBY', COUNT, 'us', -left * j.u) end
+  if left > 0 then call('HINCRBY', COUNT, 'us', 0 - left * j.u) end
   if j.d then call('ZREM', DUE, id) end
   if state == 'f' then
     call('ZADD', DEAD, now, id)
@@ -251,7 +254,7 @@ local function broken(id, j, i, err, again)
   end
   unlease(id, j, i)
   im.s = 'f'
-  call('HINCRBY', COUNT, 'us', -j.u)
+  call('HINCRBY', COUNT, 'us', 0 - j.u)
   close(id, j, 'f', err)
 end
 

@@ -5,8 +5,7 @@
 local id = ARGV[5]
 local j = load(id)
 if not j then return {'missing', ''} end
-tell(id, 'D' .. Z .. id)
-dismiss(id)
+dismiss(tell(id, 'D' .. Z .. id))
 if not terminal(j) then
   close(id, j, 'x', ARGV[6])
   flush()

@@ -16,7 +16,7 @@ local p = call('HGET', PROGRESS, id .. Z .. i)
 if p then im.x = tonumber(string.match(p, ' (%d+)$')) end
 unlease(id, j, i)
 im.s, im.r = 'c', ARGV[8]
-call('HINCRBY', COUNT, 'us', -j.u)
+call('HINCRBY', COUNT, 'us', 0 - j.u)
 local e = event('finished', id, j, i)
 e.q, e.k = now - j.c, now - im.l
 im.l = nil

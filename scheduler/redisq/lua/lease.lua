@@ -27,8 +27,6 @@ for _, member in ipairs(among(HELD, worker .. Z .. request .. Z)) do
 end
 if given > 0 then return {'ok', '', -1, out} end
 
-reclaim(16)
-
 -- classesOf lists the classes of a model in which images are queued, with the oldest.
 local function classesOf(model, list)
   local low, high = '[' .. model .. Z, '(' .. model .. Z .. needs(version) .. '\1'
@@ -122,9 +120,11 @@ while given < most and #classes > 0 do
     if not best or value < at or value == at and c.place < classes[best].place then best, at = n, value end
   end
   local c = classes[best]
-  local tenant = string.sub(first(TENANTS, c.c .. Z), #c.c + 43)
-  local head = first(TURN, c.c .. Z .. tenant .. Z)
-  local p = split(string.sub(head, #c.c + #tenant + 3))
+  local chair = first(TENANTS, c.c .. Z)
+  local tenant = string.sub(chair, #c.c + 43)
+  local low, high = within(c.c .. Z .. tenant .. Z)
+  local heads = call('ZRANGEBYLEX', TURN, low, high, 'LIMIT', 0, 2)
+  local p = split(string.sub(heads[1], #c.c + #tenant + 3))
   local id, i = p[4], tonumber(p[2])
   local j = load(id)
   if j.d and j.d <= now and not j.b then
@@ -133,10 +133,10 @@ while given < most and #classes > 0 do
     unqueue(id, j, i)
     c.gave = now
     call('HSET', GAVE, c.c, now)
-    seat(c.c, tenant, charge(j))
+    seat(c.c, tenant, charge(j), heads[2] or false, string.sub(chair, #c.c + 2, #c.c + 41))
     start(id, j, i, j.c)
   end
-  local oldest = first(FRESH, c.c .. Z)
+  local oldest = given < most and first(FRESH, c.c .. Z)
   if oldest then
     p = split(oldest)
     c.place, c.accepted = p[4] .. Z .. p[5], tonumber(p[6])

@@ -7,18 +7,16 @@ local j = load(id)
 if not j then return {'missing', ''} end
 if j.z == request then return {'ok', ''} end
 if j.s ~= 'f' then return {'not dead', '', j.s} end
-local left, done = 0, 0
+local left = 0
 for i, im in ipairs(j.i) do
-  if im.s == 'c' then
-    done = done + 1
-  else
+  if im.s ~= 'c' then
     left = left + 1
     im.s, im.a, im.e, im.b, im.o, im.l = 'q', nil, nil, nil, nil, nil
     enqueue(id, j, i)
   end
 end
 seat(class(j), j.t, 0)
-j.s = done > 0 and 'r' or 'q'
+j.s = 'r' -- it was started, or it could not have failed
 j.z, j.e, j.er = request, nil, nil
 -- A deadline was for the first start, which has been or failed.
 j.b = j.b or now

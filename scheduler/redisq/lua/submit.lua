@@ -3,7 +3,7 @@
 -- ARGV: id, spec, tenant, model, needs, class (0 to 2), count, microseconds of an image,
 --   deadline (ms, 0 none), idempotency field ('' none), digest, watcher ('' none), process,
 --   1 if the job ends with its last watcher, MaxJobs, MaxSeconds (µs), WatchTTL (ms)
--- Answers: 'ok', events, record, spec, position, progress, id | 'conflict', ''
+-- Answers: 'ok', events, record, spec ('' as given), position, progress, id | 'conflict', ''
 --   | 'jobs' or 'seconds', '', jobs, µs, live workers
 local id, spec, tenant, model = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local count, us, due, idem, digest = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], ARGV[15]
@@ -53,11 +53,13 @@ call('HSET', SPECS, id, spec)
 call('HINCRBY', COUNT, 'jobs', 1)
 call('HINCRBY', COUNT, 'us', us * count)
 for i = 1, count do enqueue(id, j, i) end
-seat(class(j), tenant, 0)
+-- Who has something queued already stays where it is.
+local c = class(j)
+if call('HEXISTS', ACCOUNT, c .. Z .. tenant) == 0 then seat(c, tenant, 0, turnMember(id, j, 1)) end
 if watcher ~= '' then register(id, watcher, proc, watchTTL) end
 cache[id] = j
 event('queued', id, j).c = count
 touch(id)
 local blob = flush()
 wake(model, count)
-return {'ok', answered(), blob, spec, position(j), {}, id}
+return {'ok', answered(), blob, '', position(j), {}, id}
