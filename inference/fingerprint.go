@@ -17,7 +17,8 @@ import (
 // Fingerprint names everything besides a model and a request that an image's bits
 // depend on: what runs the networks, in what precision, the library's version, the
 // processor's vendor, family and vector instructions, by which kernels are
-// chosen, the number of threads, by which layers are cut (see package ort), whether
+// chosen, its second-level cache, by which attention is cut into blocks, the number
+// of threads, by which layers are cut (see package ort), whether
 // weights are packed, and how far graphs are rewritten. Engines of one fingerprint
 // draw the same images.
 func Fingerprint(rt *ort.Runtime, s Settings) string {
@@ -29,13 +30,17 @@ func Fingerprint(rt *ort.Runtime, s Settings) string {
 	return fmt.Sprintf("cpu fp32 ort%s %s threads%d %s extended", rt.Version(), processor(), threads, weights)
 }
 
-// processor is such as "amd26 avx2+avx512f+avx512_bf16".
+// processor is such as "amd26 avx2+avx512f+avx512_bf16 1024K".
 var processor = sync.OnceValue(func() string {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return runtime.GOARCH
 	}
-	return describe(text)
+	described := describe(text)
+	if size, err := os.ReadFile("/sys/devices/system/cpu/cpu0/cache/index2/size"); err == nil {
+		described += " " + strings.TrimSpace(string(size))
+	}
+	return described
 })
 
 // vendors as people call them.
