@@ -2,6 +2,7 @@ package localq
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,5 +84,24 @@ func BenchmarkChoose(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkHold reports the memory of a queued job of 4 KB.
+func BenchmarkHold(b *testing.B) {
+	text := strings.Repeat("x", 4096)
+	const jobs = 10_000
+	var before, after runtime.MemStats
+	for b.Loop() {
+		s := inMemory(b, scheduler.Options{MaxJobs: jobs})
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range jobs {
+			submit(b, s, meta(`"`+text+`"`))
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/jobs, "B/queued")
+		runtime.KeepAlive(s)
 	}
 }

@@ -18,10 +18,11 @@
 // write and fsync took 132 µs on the same disk. bbolt needs two syncs a commit and
 // one writer at a time; SQLite in Go is a larger thing for three kinds of records.
 //
-// A write that fails (a full disk) leaves unknown how much of it is on disk.
-// The store then refuses every further call with job.Unavailable and tells its
-// watchers; opening it anew reads what the disk has. That is all that was ever
-// acknowledged, and perhaps the change that failed.
+// A write that fails (a full disk) leaves unknown how much of it is on disk. From then
+// on the store changes nothing there, so that the folder is as after a crash, refuses
+// every call with job.Unavailable and tells its watchers. Opening it anew, once
+// there is room, reads what the disk has: all that was ever acknowledged, and perhaps
+// changes that were not.
 //
 // # Records
 //
@@ -48,5 +49,6 @@
 // in a heap by acceptance; each class also has its jobs in a tree that counts images,
 // for the oldest one and for positions. Images that came back stand in heaps by the
 // fingerprint they were started on. So choosing looks at the lanes offered, and
-// costs the logarithm of what waits in them.
+// costs the logarithm of what waits in them: by BenchmarkChoose 1.4 µs to choose, give and
+// replace an image among 100, 3.2 µs among 10,000 and 7.6 µs among a million.
 package localq

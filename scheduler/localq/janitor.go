@@ -18,11 +18,7 @@ func (s *Store) startJanitor() {
 	go func() {
 		defer close(s.janitor.done)
 		for {
-			s.Sweep()
-			s.mu.Lock()
-			next := s.agenda.next()
-			s.alarm = next
-			s.mu.Unlock()
+			next := s.Sweep()
 			var alarm <-chan time.Time
 			if !next.IsZero() {
 				alarm = time.After(next.Sub(s.o.Now()))
@@ -43,18 +39,22 @@ func (s *Store) stopJanitor() {
 }
 
 // Sweep lets happen what is due by now: deadlines, leases, workers and watchers that
-// were silent for too long, the end of what is kept. A store without
-// Options.Now does it by itself.
-func (s *Store) Sweep() {
+// were silent for too long, the end of what is kept. It returns when the next of these
+// is due, zero if nothing is planned. A store without Options.Now does it by itself.
+func (s *Store) Sweep() (next time.Time) {
 	c, err := s.begin()
 	if err != nil {
-		return
+		return next
 	}
 	s.agenda.run(c)
 	if s.manual {
 		s.wakeAll() // whoever waits for time to pass has no clock of its own
 	}
 	_ = c.commit() // the failure is what every later call answers
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alarm = s.agenda.next()
+	return s.alarm
 }
 
 // at plans something, and wakes the janitor if it sleeps for longer.

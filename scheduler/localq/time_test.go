@@ -186,11 +186,16 @@ func TestWithAClockOfItsOwnTimePassesInSweep(t *testing.T) {
 	s := inMemory(t, scheduler.Options{Now: clock.Now})
 	id := submit(t, s)
 	lease(t, s, request("w"))
+	if next := s.Sweep(); !next.Equal(clock.now.Add(30 * time.Second)) {
+		t.Errorf("the next thing is due at %v, expected in 30 s", next)
+	}
 	clock.now = clock.now.Add(time.Minute)
 	if st := get(t, s, id); st.State != job.InProgress || st.Images[0].State != job.InProgress {
 		t.Errorf("before Sweep the image is %s", st.Images[0].State)
 	}
-	s.Sweep()
+	if next := s.Sweep(); !next.IsZero() {
+		t.Errorf("after Sweep something is due at %v, expected nothing: the worker and its lease are gone", next)
+	}
 	if st := get(t, s, id); st.Images[0].State != job.Queued || st.Images[0].Attempts != 1 {
 		t.Errorf("after Sweep the image is %+v", st.Images[0])
 	}
