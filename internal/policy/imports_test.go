@@ -77,7 +77,7 @@ const drawing = `
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          openapi autodiff prompt telemetry dolls train
+	planned          openapi autodiff prompt dolls train
 	planned          scheduler/sim
 
 	tests               <- go.uber.org/goleak
