@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"cosmicman/job"
@@ -30,6 +32,10 @@ const (
 	// answerTime is how long one answer of Redis may take.
 	answerTime = 2 * time.Second
 )
+
+// silence keeps go-redis from writing to the process's standard error: whatever goes wrong
+// is told by the errors of calls.
+var silence = sync.OnceFunc(logging.Disable)
 
 // connector makes clients of one Redis.
 type connector struct {

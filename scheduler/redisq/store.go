@@ -59,6 +59,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	silence()
 	o := c.Options.WithDefaults()
 	base := "{" + cmp.Or(c.Prefix, "cosmicman") + "}:"
 	ms := func(d time.Duration) any { return max(1, d.Milliseconds()) }
