@@ -69,9 +69,21 @@ func outcome(what string, err error) {
 	say("done %s", what)
 }
 
-// hold draws one image, beating, and finishes it when it is told to.
+// hold draws one image, beating, and finishes it when it is told to. It says which of
+// its starts are revoked.
 func (c *child) hold() {
 	ctx := context.Background()
+	revoked, err := c.q.Revocations(ctx, c.name)
+	if err != nil {
+		say("error: revocations: %v", err)
+		return
+	}
+	go func() {
+		for r := range revoked {
+			say("revoked %s", r.Job)
+		}
+	}()
+	say("waiting")
 	l, err := c.q.Lease(ctx, request(c.name, 1))
 	if err != nil || len(l) != 1 {
 		say("error: lease gave %d images, %v", len(l), err)
@@ -80,8 +92,12 @@ func (c *child) hold() {
 	go c.beat(l[0].Ref)
 	say("leased %s", l[0].Ref.Job)
 	if c.in.Scan() {
+		preview := &job.Preview{Shape: [3]int{1, 1, 1}, Latents: []byte{1, 2, 3, 4}}
+		outcome("progress", c.q.Progress(ctx, l[0].Ref, job.Progress{Done: 5, All: 20}, preview))
+	}
+	if c.in.Scan() {
 		outcome("finish", c.q.Finish(ctx, l[0].Ref, result(l[0].Ref)))
-		c.in.Scan()
+		c.in.Scan() // until the parent has read everything
 	}
 }
 
@@ -204,6 +220,13 @@ func (p *process) tell() {
 	if _, err := p.in.Write([]byte("go\n")); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// finish lets a child that holds an image go through its progress to its finish.
+func (p *process) finish() {
+	p.t.Helper()
+	p.tell()
+	p.tell()
 }
 
 func (p *process) signal(s syscall.Signal) {

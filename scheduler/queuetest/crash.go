@@ -61,9 +61,40 @@ var crashes = []crashCase{
 		if l := s.one("w"); l.Ref.Job != other {
 			s.t.Fatalf("lease gave %v, whose worker is alive", l.Ref)
 		}
-		p.tell()
+		p.finish()
 		p.expect("done finish")
 		s.is(id, job.Completed)
+	}},
+	{"a worker that waits in another process is woken, and what it does is told here", func(s *store, address string) {
+		p := start(s.t, "hold", "elsewhere", address)
+		p.expect("waiting")
+		id := s.submit(watchedBy("a")).ID
+		updates, _ := s.watch(id, "a")
+		s.next(updates, in(job.InProgress))
+		p.expect("leased")
+		p.tell()
+		p.expect("done progress")
+		// The preview is a hint and may be missed, the end may not.
+		p.tell()
+		p.expect("done finish")
+		if u := s.next(updates, in(job.Completed)); u.Status.Images[0].Result == nil || u.Status.Images[0].Worker != "elsewhere" {
+			s.t.Errorf("the last update is %+v", u.Status)
+		}
+		closed(s, updates)
+	}},
+	{"a cancellation here reaches a worker in another process", func(s *store, address string) {
+		id := s.submit().ID
+		p := start(s.t, "hold", "elsewhere", address)
+		p.expect("leased")
+		s.cancel(id)
+		if got := p.expect("revoked"); got != string(id) {
+			s.t.Errorf("%s was revoked, expected %s", got, id)
+		}
+		p.finish()
+		if kind := p.expect("refused finish:"); kind != string(job.Fenced) {
+			s.t.Errorf("the late finish was refused as %s, expected %s", kind, job.Fenced)
+		}
+		s.empty()
 	}},
 	{"a worker stopped past its lease is fenced when it goes on", func(s *store, address string) {
 		id := s.submit().ID
@@ -73,7 +104,7 @@ var crashes = []crashCase{
 		l := s.one("w")
 		s.finish(l.Ref)
 		p.signal(syscall.SIGCONT)
-		p.tell()
+		p.finish()
 		if kind := p.expect("refused finish:"); kind != string(job.Fenced) {
 			s.t.Errorf("the late finish was refused as %s, expected %s", kind, job.Fenced)
 		}
@@ -93,7 +124,7 @@ var crashes = []crashCase{
 			return ""
 		})
 		p.signal(syscall.SIGCONT)
-		p.tell()
+		p.finish()
 		if kind := p.expect("refused finish:"); kind != string(job.Fenced) {
 			s.t.Errorf("the late finish was refused as %s, expected %s", kind, job.Fenced)
 		}
