@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -253,32 +253,33 @@ func TestAFolderThatCannotBeMadeIsNamed(t *testing.T) {
 }
 
 func TestCloseEndsWhatWaits(t *testing.T) {
-	s := OpenMemory(scheduler.Options{})
-	id := submit(t, s)
-	updates, err := s.Watch(bg, id, "me")
-	if err != nil {
-		t.Fatal(err)
-	}
-	revoked, err := s.Revocations(bg, "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	waiting := make(chan error, 1)
-	go func() {
-		r := request("w")
-		r.NoWait, r.Offers = false, []scheduler.Offer{{Model: "none"}}
-		_, err := s.Lease(bg, r)
-		waiting <- err
-	}()
-	time.Sleep(10 * time.Millisecond) // mostly it waits by now; the answer is the same if not
-	closed(t, s)
-	if err := <-waiting; job.KindOf(err) != job.Unavailable {
-		t.Errorf("the lease that waited ends with %v, expected unavailable", err)
-	}
-	for range updates {
-	}
-	for range revoked {
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := OpenMemory(scheduler.Options{})
+		updates, err := s.Watch(bg, submit(t, s), "me")
+		if err != nil {
+			t.Fatal(err)
+		}
+		revoked, err := s.Revocations(bg, "w")
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting := make(chan error, 1)
+		go func() {
+			r := request("w")
+			r.NoWait, r.Offers = false, []scheduler.Offer{{Model: "none"}}
+			_, err := s.Lease(bg, r)
+			waiting <- err
+		}()
+		synctest.Wait()
+		closed(t, s)
+		if err := <-waiting; job.KindOf(err) != job.Unavailable {
+			t.Errorf("the lease that waited ends with %v, expected unavailable", err)
+		}
+		for range updates {
+		}
+		for range revoked {
+		}
+	})
 }
 
 func TestACopyOfTheOpenFolderHoldsWhatWasAcknowledged(t *testing.T) {

@@ -97,31 +97,27 @@ func TestKeysOrderAndEndsOutliveARestart(t *testing.T) {
 }
 
 func TestWatchersHaveAWhileToComeBackAfterARestart(t *testing.T) {
-	o := scheduler.Options{WatchTTL: 50 * time.Millisecond}
+	clock := newClock()
+	o := scheduler.Options{Now: clock.Now}
 	s := open(t, t.TempDir(), o)
 	watched := func(sub *job.Submission) { sub.Watcher = "me" }
-	returns, vanishes := submit(t, s, watched), submit(t, s, watched)
-	free := submit(t, s)
-	closed(t, s)
-	s = open(t, s.journal.dir, scheduler.Options{WatchTTL: 300 * time.Millisecond})
-	updates, err := s.Watch(t.Context(), returns, "me again")
-	if err != nil {
-		t.Fatal(err)
+	returns, vanishes, free := submit(t, s, watched), submit(t, s, watched), submit(t, s)
+	s = reopened(t, s, o)
+	for id, name := range map[job.ID]string{returns: "me again", vanishes: ""} {
+		if _, err := s.Watch(t.Context(), id, name); err != nil {
+			t.Fatal(err)
+		}
 	}
-	other, err := s.Watch(bg, vanishes, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var last job.Update
-	for last = range other {
-	}
-	if last.Status.State != job.Cancelled {
-		t.Errorf("the job whose watcher vanished is %s", last.Status.State)
-	}
-	if u := <-updates; u.Status.State != job.Queued {
-		t.Errorf("the job whose watcher came back is %s", u.Status.State)
-	}
-	if st := get(t, s, free); st.State != job.Queued {
-		t.Errorf("the job that nobody watched is %s", st.State)
+	for _, passed := range []struct {
+		time     time.Duration
+		vanishes job.State
+	}{{19 * time.Second, job.Queued}, {2 * time.Second, job.Cancelled}} {
+		clock.now = clock.now.Add(passed.time)
+		s.Sweep()
+		for id, want := range map[job.ID]job.State{returns: job.Queued, vanishes: passed.vanishes, free: job.Queued} {
+			if st := get(t, s, id); st.State != want {
+				t.Errorf("after %v more the job is %s, expected %s", passed.time, st.State, want)
+			}
+		}
 	}
 }
