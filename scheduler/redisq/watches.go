@@ -138,7 +138,7 @@ func (s *Store) ask(list []*watch) error {
 		if one := r.list(i + 2); one != nil {
 			w.asked(one)
 		} else if i+2 < len(r) {
-			w.stop(job.Errorf(job.Lost, "the queue has lost the job: its Redis came back without it"))
+			w.stop(job.Errorf(job.Lost, "the queue has lost the job: its Redis came back without it, or kept it no longer"))
 		}
 	}
 	return nil

@@ -38,6 +38,8 @@ if mostUs > 0 or why then
   if why then return {why, '', jobs, string.format('%.0f', waiting), alive} end
 end
 
+-- First what could be refused: a sum beyond 64 bits.
+call('HINCRBY', COUNT, 'us', us * count)
 local j = {s = 'q', v = 0, c = now, q = call('HINCRBY', COUNT, 'seq', 1), m = model, k = tonumber(ARGV[9]), p = tonumber(ARGV[10]), t = tenant, u = us, i = {}}
 if due > 0 then
   j.d = due
@@ -51,7 +53,6 @@ if ARGV[18] == '1' then j.a = 1 end
 for i = 1, count do j.i[i] = {s = 'q'} end
 call('HSET', SPECS, id, spec)
 call('HINCRBY', COUNT, 'jobs', 1)
-call('HINCRBY', COUNT, 'us', us * count)
 for i = 1, count do enqueue(id, j, i) end
 -- Who has something queued already stays where it is.
 local c = class(j)
