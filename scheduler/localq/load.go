@@ -12,7 +12,7 @@ import (
 )
 
 // maxImages bounds the images of a job.
-const maxImages = 1 << 20
+const maxImages = 100_000
 
 // load reads what the disk has into an empty store. Leases of workers that lived in
 // the process that held the store count as crashes.
