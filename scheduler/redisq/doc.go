@@ -58,6 +58,8 @@
 //   - Redis comes back empty: watches end with job.Lost, writes of workers are refused
 //     with job.NotFound, new jobs are accepted.
 //   - Redis is out of memory: Submit and Put are job.Overloaded and nothing was written.
+//   - Redis fails over to a replica, which may lack the last moments: what was
+//     acknowledged in them is lost, as far as min-replicas-to-write does not prevent it.
 //   - An answer is lost: calls are repeated with the same ID. A Lease whose answer
 //     was lost or no longer wanted is given back, without an attempt counted.
 package redisq

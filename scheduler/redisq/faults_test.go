@@ -423,3 +423,50 @@ func TestManyProcessesDrawEachImageOnce(t *testing.T) {
 		t.Errorf("%d images were drawn, expected %d", n, jobs)
 	}
 }
+
+// A process that waited and got its work is told of later work in the place of one that
+// still waits; it has to pass that on.
+func TestNewsOfWorkReachesWhoStillWaits(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	busy, idle := open(t, s.url(), scheduler.Options{}), open(t, s.url(), scheduler.Options{})
+	both := request("busy")
+	both.Offers = append(both.Offers, scheduler.Offer{Model: "other"})
+	waiters := func(n int) {
+		t.Helper()
+		eventually(t, "processes wait", func(ctx context.Context) error {
+			if got, err := s.client().ZCard(ctx, busy.base+"waiters").Result(); err != nil || int(got) != n {
+				return fmt.Errorf("%d wait, %v, expected %d", got, err, n)
+			}
+			return nil
+		})
+	}
+	given := make(chan error, 2)
+	wait := func(q *Store, r scheduler.LeaseRequest) {
+		_, err := q.Lease(within(t), r)
+		given <- err
+	}
+	go wait(busy, both)
+	waiters(2)
+	submit(t, busy, submission())
+	if err := <-given; err != nil {
+		t.Fatal(err)
+	}
+	waiters(1) // of busy, for the other model, which it does not wait for any more
+	r := request("idle")
+	r.Offers[0].Model = "other"
+	go wait(idle, r)
+	waiters(2)
+	sub := submission()
+	sub.Spec.Model = "other"
+	submit(t, busy, sub)
+	if err := <-given; err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both were told", func(ctx context.Context) error {
+		if n, err := s.client().ZCard(ctx, busy.base+"waiters").Result(); err != nil || n != 0 {
+			return fmt.Errorf("%d are said to wait, %v", n, err)
+		}
+		return nil
+	})
+}

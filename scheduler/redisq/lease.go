@@ -25,9 +25,23 @@ const (
 
 // Lease is that of [scheduler.Source].
 func (s *Store) Lease(ctx context.Context, r scheduler.LeaseRequest) ([]scheduler.Lease, error) {
+	var models []string
+	var offers []any
+	for _, o := range r.Offers {
+		if model := escape(o.Model); !slices.Contains(models, model) {
+			models = append(models, model)
+			offers = append(offers, model, int64(min(max(o.LoadSeconds, 0), 1e9)*1000))
+		}
+	}
+	w := s.bell.enter(models)
+	defer func() {
+		for _, model := range s.bell.leave(w) {
+			s.passOn(model)
+		}
+	}()
 	for {
-		rung := s.bell.wait()
-		leases, later, err := s.leaseNow(ctx, r)
+		s.bell.asks(w)
+		leases, later, err := s.leaseNow(ctx, r, offers)
 		if err != nil || len(leases) > 0 || r.NoWait {
 			return leases, err
 		}
@@ -37,7 +51,7 @@ func (s *Store) Lease(ctx context.Context, r scheduler.LeaseRequest) ([]schedule
 		}
 		timer := time.NewTimer(wait)
 		select {
-		case <-rung:
+		case <-w.rung:
 		case <-timer.C:
 		case <-ctx.Done():
 		case <-s.life.Done():
@@ -46,21 +60,29 @@ func (s *Store) Lease(ctx context.Context, r scheduler.LeaseRequest) ([]schedule
 	}
 }
 
+// passOn tells another process that there is work, when this one was told and has
+// nobody who waits for it.
+func (s *Store) passOn(model string) {
+	if !s.enter() {
+		return
+	}
+	go func() {
+		defer s.calls.Done()
+		_, _ = s.run(s.scripts.wake, model) // a hint; whoever waits asks again anyway
+	}()
+}
+
 // leaseNow asks once. later is after which time another answer may come of itself,
 // negative when it cannot.
-func (s *Store) leaseNow(ctx context.Context, r scheduler.LeaseRequest) (leases []scheduler.Lease, later time.Duration, err error) {
+func (s *Store) leaseNow(ctx context.Context, r scheduler.LeaseRequest, offers []any) (leases []scheduler.Lease, later time.Duration, err error) {
 	worker, request := escape(r.Worker), rand.Text()
 	process := s.process
 	if r.NoWait {
 		process = ""
 	}
-	args := []any{worker, escape(r.Fingerprint), min(max(r.Version, 0), maxVersion), min(max(r.Max, 0), maxLease), request, process, s.o.Ageing.Milliseconds()}
-	for i, o := range r.Offers {
-		if slices.ContainsFunc(r.Offers[:i], func(before scheduler.Offer) bool { return before.Model == o.Model }) {
-			continue
-		}
-		args = append(args, escape(o.Model), int64(min(max(o.LoadSeconds, 0), 1e9)*1000))
-	}
+	args := append([]any{
+		worker, escape(r.Fingerprint), min(max(r.Version, 0), maxVersion), min(max(r.Max, 0), maxLease), request, process, s.o.Ageing.Milliseconds(),
+	}, offers...)
 	answer, err := s.call(ctx, s.scripts.lease, func(_ reply, err error) { s.orphan(worker, request) }, args...)
 	if err != nil {
 		if job.KindOf(err) == job.Unavailable {

@@ -62,7 +62,7 @@ func (s *Store) hear() (heard bool) {
 				s.bell.listening()
 			}
 			// Whatever was told before now went unheard.
-			s.bell.ring()
+			s.bell.ringAll()
 			s.watches.askAll()
 		case *redis.Message:
 			s.told(m)
@@ -71,7 +71,7 @@ func (s *Store) hear() (heard bool) {
 	return heard
 }
 
-// told takes one message: W; S, id, record; D, id; P, id, image, token, done, all, preview; or, of
+// told takes one message: W, model; S, id, record; D, id; P, id, image, token, done, all, preview; or, of
 // revocations, worker, id, image, token.
 func (s *Store) told(m *redis.Message) {
 	if strings.HasSuffix(m.Channel, ":revoked") {
@@ -81,10 +81,14 @@ func (s *Store) told(m *redis.Message) {
 		return
 	}
 	kind, rest, _ := strings.Cut(m.Payload, "\x00")
+	if kind == "W" {
+		if !s.bell.ring(rest) {
+			s.passOn(rest)
+		}
+		return
+	}
 	id, rest, _ := strings.Cut(rest, "\x00")
 	switch kind {
-	case "W":
-		s.bell.ring()
 	case "S":
 		s.watches.each(job.ID(id), func(w *watch) { w.changed(rest) })
 	case "D":
@@ -97,36 +101,6 @@ func (s *Store) told(m *redis.Message) {
 				w.progressed(number(p[0]), token, job.Progress{Done: number(p[2]), All: number(p[3])}, preview)
 			})
 		}
-	}
-}
-
-// bell wakes the Lease calls that wait.
-type bell struct {
-	mu   sync.Mutex
-	next chan struct{}
-	tidy chan struct{} // wakes the janitor
-	up   chan struct{} // closed when the process listens for the first time
-	once sync.Once
-}
-
-func (b *bell) listening() { b.once.Do(func() { close(b.up) }) }
-
-// wait returns a channel that is closed at the next ring.
-func (b *bell) wait() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.next == nil {
-		b.next = make(chan struct{})
-	}
-	return b.next
-}
-
-func (b *bell) ring() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.next != nil {
-		close(b.next)
-		b.next = nil
 	}
 }
 

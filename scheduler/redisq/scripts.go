@@ -12,10 +12,10 @@ var sources embed.FS
 
 // scripts are the steps of the store, by the names of their files.
 type scripts struct {
-	submit, get, watch, unwatch, refresh, cancel *redis.Script
-	lease, beat, finish, fail, release, leave    *redis.Script
-	progress, janitor, stats, dead, retry, drop  *redis.Script
-	put, delete                                  *redis.Script
+	submit, get, watch, unwatch, refresh, cancel    *redis.Script
+	lease, wake, beat, finish, fail, release, leave *redis.Script
+	progress, janitor, stats, dead, retry, drop     *redis.Script
+	put, delete                                     *redis.Script
 }
 
 func loadScripts() (s scripts, err error) {
@@ -34,7 +34,7 @@ func loadScripts() (s scripts, err error) {
 	}
 	s = scripts{
 		submit: step("submit"), get: step("get"), watch: step("watch"), unwatch: step("unwatch"), refresh: step("refresh"), cancel: step("cancel"),
-		lease: step("lease"), beat: step("beat"), finish: step("finish"), fail: step("fail"), release: step("release"), leave: step("leave"),
+		lease: step("lease"), wake: step("wake"), beat: step("beat"), finish: step("finish"), fail: step("fail"), release: step("release"), leave: step("leave"),
 		progress: step("progress"), janitor: step("janitor"), stats: step("stats"), dead: step("dead"), retry: step("retry"), drop: step("drop"),
 		put: redis.NewScript(read("put")), delete: redis.NewScript(read("delete")),
 	}

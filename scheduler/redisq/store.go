@@ -66,7 +66,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{
 		o: o, base: base, keys: keysOf(base), head: []any{ms(o.LeaseTTL), ms(o.Retention), ms(o.DeadFor), o.MaxAttempts},
 		process: rand.Text(), scripts: sc, client: k.client(k.options.PoolSize), listener: k.client(2),
-		bell:    bell{tidy: make(chan struct{}, 1), up: make(chan struct{})},
+		bell:    newBell(),
 		watches: watches{all: map[job.ID]map[*watch]struct{}{}, kick: make(chan struct{}, 1)},
 	}
 	s.life, s.end = context.WithCancel(context.Background())

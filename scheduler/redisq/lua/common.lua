@@ -127,7 +127,7 @@ local function wake(model, n)
     local waiter = first(WAITERS, model .. Z)
     if not waiter then return end
     call('ZREM', WAITERS, waiter)
-    if call('PUBLISH', BASE .. 'proc:' .. string.sub(waiter, #model + 2), 'W') > 0 then n = n - 1 end
+    if call('PUBLISH', BASE .. 'proc:' .. string.sub(waiter, #model + 2), 'W' .. Z .. model) > 0 then n = n - 1 end
   end
 end
 
