@@ -2,7 +2,7 @@ package redisq
 
 import "strings"
 
-// keyNames are the keys of every script, in the order of lua/common.lua.
+// keyNames are the keys of every script, in the order of lua/common/keys.lua.
 var keyNames = []string{
 	"schema", "count", "jobs", "specs", "progress", "idem", "forget", "fresh", "turn", "tenants", "account", "gave",
 	"back", "leases", "held", "due", "watchers", "watched", "workers", "alive", "offers", "offered", "dead", "waiters",

@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed lua/*.lua
+//go:embed lua/*.lua lua/common/*.lua
 var sources embed.FS
 
 // scripts are the steps of the store, by the names of their files.
@@ -26,7 +26,10 @@ func loadScripts() (s scripts, err error) {
 		}
 		return string(b)
 	}
-	common := read("common")
+	var common string
+	for _, part := range []string{"keys", "order", "record", "states", "crew"} {
+		common += read("common/" + part)
+	}
 	step := func(name string) *redis.Script {
 		// The first line says how Redis treats the script, and has to stay the first.
 		head, body, _ := strings.Cut(read(name), "\n")
