@@ -1,7 +1,6 @@
 package queuetest
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -172,7 +171,7 @@ var deadlines = []testCase{
 		id := s.submit(due(time.Hour)).ID
 		s.finish(s.one("w").Ref)
 		if st := s.get(id); st.State != job.Completed || st.Spec.Deadline.IsZero() {
-			s.t.Error(fmt.Sprintf("status is %+v", st))
+			s.t.Errorf("status is %+v", st)
 		}
 	}},
 }

@@ -66,7 +66,7 @@ func open(t *testing.T, o scheduler.Options) (scheduler.Queue, string) {
 }
 
 // serve serves q at path until stop is called.
-func serve(t *testing.T, path string, q scheduler.Queue) (stop func()) {
+func serve(t testing.TB, path string, q scheduler.Queue) (stop func()) {
 	t.Helper()
 	l, err := Listen(path)
 	if err != nil {
@@ -75,14 +75,14 @@ func serve(t *testing.T, path string, q scheduler.Queue) (stop func()) {
 	return serveOn(t, l, q)
 }
 
-func serveOn(t *testing.T, l net.Listener, q scheduler.Queue) (stop func()) {
+func serveOn(t testing.TB, l net.Listener, q scheduler.Queue) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- Serve(ctx, l, q) }()
 	return func() { cancel(); check(t, "serve", <-done) }
 }
 
-func check(t *testing.T, what string, err error) {
+func check(t testing.TB, what string, err error) {
 	t.Helper()
 	if err != nil {
 		t.Errorf("%s: %v", what, err)

@@ -3,6 +3,7 @@ package socket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -256,6 +257,30 @@ func TestServingEndsWithClientsWaiting(t *testing.T) {
 	unavailable(t, "watch with a closed client", err, path)
 	_, err = c.Stats(t.Context())
 	unavailable(t, "stats with a closed client", err, path)
+}
+
+func TestServingEndsThoughAWatcherReadsNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	q := localq.OpenMemory(scheduler.Options{})
+	defer func() { check(t, "close", q.Close()) }()
+	stop := serve(t, path, q)
+	id := submit(t, q).ID
+	leases, err := q.Lease(t.Context(), request("w"))
+	check(t, "lease", err)
+	asleep, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asleep.Close()
+	body := `{"job":"` + string(id) + `","watcher":"asleep"}`
+	_, err = fmt.Fprintf(asleep, "POST /v1/watch HTTP/1.1\r\nHost: queue\r\n%s: %d\r\nContent-Length: %d\r\n\r\n%s", protocolHeader, Protocol, len(body), body)
+	check(t, "write", err)
+	// More than lies between the two sides.
+	preview := &job.Preview{Latents: make([]byte, 1<<20)}
+	for i := range 20 {
+		check(t, "progress", q.Progress(t.Context(), leases[0].Ref, job.Progress{Done: i, All: 20}, preview))
+	}
+	stop()
 }
 
 func TestALeaseWhoseCallerHasGoneIsReleased(t *testing.T) {
