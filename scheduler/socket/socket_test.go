@@ -275,6 +275,10 @@ func TestServingEndsThoughAWatcherReadsNothing(t *testing.T) {
 	body := `{"job":"` + string(id) + `","watcher":"asleep"}`
 	_, err = fmt.Fprintf(asleep, "POST /v1/watch HTTP/1.1\r\nHost: queue\r\n%s: %d\r\nContent-Length: %d\r\n\r\n%s", protocolHeader, Protocol, len(body), body)
 	check(t, "write", err)
+	head := make([]byte, len("HTTP/1.1 200"))
+	if _, err := io.ReadFull(asleep, head); err != nil || string(head) != "HTTP/1.1 200" {
+		t.Fatalf("answer begins with %q, %v", head, err)
+	}
 	// More than lies between the two sides.
 	preview := &job.Preview{Latents: make([]byte, 1<<20)}
 	for i := range 20 {
