@@ -78,10 +78,10 @@ const drawing = `
 	internal/policy  <-
 
 	planned          openapi autodiff prompt dolls train
-	planned          scheduler/sim
 
 	tests               <- go.uber.org/goleak
 	tests ort           <- onnx
+	tests api           <- scheduler/localq artifact
 	tests scheduler/localq <- scheduler/queuetest
 	tests scheduler/redisq <- scheduler/queuetest
 	tests scheduler/socket <- scheduler/queuetest scheduler/localq
