@@ -1,116 +1,100 @@
 // Package api is the HTTP side: Echo routes, wire types in OpenAI's shape and
-// one error table. It knows no tensors and draws through [Drawer].
+// one error table. It knows no tensors and no stores: what is asked for becomes a
+// job that goes through a [Queue], and what is answered is read from [Artifacts].
 package api
 
 import (
 	"context"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
-	"sync"
-	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"cosmicman/job"
 )
 
-// Job is what a request comes down to.
-type Job struct {
-	Prompt        string
-	Count         int
-	Width, Height int     // 0: the model's native size
-	Seed          *uint64 // nil: at random
+// Queue accepts jobs and tells how far they are. Errors are *[job.Error] or wrap
+// one, except the context's.
+type Queue interface {
+	Submit(ctx context.Context, s job.Submission) (job.Status, error)
+	// Watch tells the present state and every later one, until the terminal one, the
+	// end of ctx (then the watcher leaves, and a job that nobody else waits for is
+	// cancelled), or an update whose Status.Error says why nothing more will come.
+	Watch(ctx context.Context, id job.ID, watcher string) (<-chan job.Update, error)
+	Cancel(ctx context.Context, id job.ID) error
 }
 
-// Image is one that was drawn.
-type Image struct {
-	PNG  []byte
-	Seed uint64
-}
-
-// FieldError is a request that the engine refuses: which field, and why.
-type FieldError struct{ Field, Reason string }
-
-func (e *FieldError) Error() string { return e.Field + " " + e.Reason }
-
-// Drawer draws the images of a job. A wrong job's error is or wraps a
-// *FieldError.
-type Drawer interface {
-	Draw(ctx context.Context, j Job) ([]Image, error)
+// Artifacts holds finished images.
+type Artifacts interface {
+	// Get is job.NotFound for what has expired.
+	Get(ctx context.Context, name string) ([]byte, error)
 }
 
 // Config of the routes.
 type Config struct {
-	Model  string // the name that requests may give; "" with no model
-	Drawer Drawer // nil with no model
-	Logf   func(format string, args ...any)
+	Model     string // shown on the page; "" when there is none
+	Queue     Queue  // nil with no model
+	Artifacts Artifacts
+
+	// Prepare completes a job before it is accepted: the model, if none is named, and
+	// the estimated seconds. Its *job.Error says why a job cannot be drawn.
+	Prepare func(ctx context.Context, s *job.Spec) error
+	// Ready says why no image can be drawn now; nil: one can. nil itself: never ready.
+	Ready func(ctx context.Context) error
+	// Stopping ends when no more jobs are accepted, Stopped when those that were are
+	// waited for no longer; nil: never.
+	Stopping, Stopped context.Context
+
+	Logf func(format string, args ...any)
 }
 
 // New returns the routes:
 //
 //	GET  /                      what runs here, or how to get a model
 //	GET  /healthz               alive
+//	GET  /readyz                images can be drawn, or why not
 //	POST /v1/images/generations
 func New(c Config) http.Handler {
+	if c.Stopping == nil {
+		c.Stopping = context.Background()
+	}
+	if c.Stopped == nil {
+		c.Stopped = context.Background()
+	}
+	if c.Logf == nil {
+		c.Logf = func(string, ...any) {}
+	}
 	s := &server{Config: c}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
 	e.GET("/", s.page)
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	e.GET("/readyz", s.readyz)
 	e.POST("/v1/images/generations", s.generations)
 	return e
 }
 
-type server struct {
-	Config
-	device sync.Mutex // one image at a time
-}
+type server struct{ Config }
 
 func (s *server) page(c echo.Context) error {
-	if s.Drawer == nil {
+	if s.Model == "" {
 		return c.HTML(http.StatusOK, noModelPage)
 	}
 	return c.HTML(http.StatusOK, fmt.Sprintf(modelPage, htmlEscape(s.Model)))
 }
 
-// imagesResponse is OpenAI's.
-type imagesResponse struct {
-	Created int64       `json:"created"`
-	Data    []imageData `json:"data"`
-}
-
-type imageData struct {
-	B64JSON string `json:"b64_json"`
-	Seed    uint64 `json:"seed"`
-}
-
-func (s *server) generations(c echo.Context) error {
-	r, err := decode(c.Response(), c.Request())
-	if err != nil {
-		return err
-	}
-	if s.Drawer == nil {
-		return &apiError{status: http.StatusServiceUnavailable, kind: "server_error", code: "no_model",
-			message: "this server was started without a model; start it with --model DIR"}
-	}
-	if r.Model != nil && *r.Model != s.Model {
-		return &apiError{status: http.StatusNotFound, kind: "invalid_request_error", code: "model_not_found", param: "model",
-			message: fmt.Sprintf("the model %q does not exist; this server has %q", *r.Model, s.Model)}
-	}
-	s.device.Lock()
-	defer s.device.Unlock()
-	images, err := s.Drawer.Draw(c.Request().Context(), r.job)
-	var field *FieldError
+// readyz answers in text, for probes and people.
+func (s *server) readyz(c echo.Context) error {
+	var err error = errNoModel
 	switch {
-	case errors.As(err, &field):
-		return invalid(field.Field, "%s", field.Error())
-	case err != nil:
-		return err
+	case s.Stopping.Err() != nil:
+		err = errStopping
+	case s.Ready != nil:
+		err = s.Ready(c.Request().Context())
 	}
-	out := imagesResponse{Created: time.Now().Unix()}
-	for _, i := range images {
-		out.Data = append(out.Data, imageData{base64.StdEncoding.EncodeToString(i.PNG), i.Seed})
+	if err != nil {
+		return c.String(http.StatusServiceUnavailable, "not ready: "+publicText(err)+"\n")
 	}
-	return c.JSON(http.StatusOK, out)
+	return c.String(http.StatusOK, "ready\n")
 }

@@ -1,12 +1,18 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"cosmicman/job"
 )
 
 // apiError is an error as a client may see it.
@@ -14,6 +20,8 @@ type apiError struct {
 	status            int
 	kind, code, param string
 	message           string
+	retryAfter        time.Duration // 0: nothing is said
+	final             bool          // clients that retry this status by themselves must not
 }
 
 func (e *apiError) Error() string { return e.message }
@@ -22,22 +30,75 @@ func invalid(param, format string, args ...any) error {
 	return &apiError{status: http.StatusBadRequest, kind: "invalid_request_error", param: param, message: fmt.Sprintf(format, args...)}
 }
 
+// table says what the kinds of errors are for clients. OpenAI's libraries repeat a
+// request by themselves after 408, 409, 429 and 5xx, so these stand only where that
+// may help, or with a header that forbids it.
+var table = map[job.Kind]apiError{
+	job.Invalid:     {status: http.StatusBadRequest, kind: "invalid_request_error"},
+	job.NotFound:    {status: http.StatusNotFound, kind: "invalid_request_error", code: "not_found"},
+	job.NoModel:     {status: http.StatusNotFound, kind: "invalid_request_error", code: "model_not_found", param: "model"},
+	job.Conflict:    {status: http.StatusUnprocessableEntity, kind: "invalid_request_error", code: "idempotency_conflict"},
+	job.Overloaded:  {status: http.StatusTooManyRequests, kind: "rate_limit_error", code: "overloaded", retryAfter: time.Second},
+	job.Unavailable: {status: http.StatusServiceUnavailable, kind: "server_error", code: "unavailable", retryAfter: 5 * time.Second},
+	job.Lost:        {status: http.StatusServiceUnavailable, kind: "server_error", code: "lost", retryAfter: time.Second},
+	job.TooNew:      {status: http.StatusServiceUnavailable, kind: "server_error", code: "unavailable", retryAfter: time.Minute},
+	// Another worker may have more memory, but the same worker does not get more.
+	job.OutOfMemory: {status: http.StatusServiceUnavailable, kind: "server_error", code: "out_of_memory", final: true},
+	// The queue has made all attempts that it makes.
+	job.Engine:  {status: http.StatusInternalServerError, kind: "server_error", code: "generation_failed", final: true},
+	job.Crashed: {status: http.StatusInternalServerError, kind: "server_error", code: "generation_failed", final: true},
+	// Not 408: the request came in time, it is this side that was too slow. What is
+	// past its deadline is not wanted any more.
+	job.PastDue: {status: http.StatusGatewayTimeout, kind: "server_error", code: "deadline_exceeded", final: true},
+	// Somebody else took the job away; who waited for it is still here.
+	job.Withdrawn: {status: http.StatusGone, kind: "invalid_request_error", code: "cancelled"},
+	job.Fenced:    {status: http.StatusInternalServerError, kind: "server_error"},
+}
+
+// errStopping is why nothing is accepted or waited for when the server ends.
+var errStopping = job.Errorf(job.Unavailable, "the server is shutting down")
+
+var errNoModel = &apiError{status: http.StatusServiceUnavailable, kind: "server_error", code: "no_model",
+	message: "this server was started without a model; start it with --model DIR", final: true}
+
+// shown is the error that a client sees, by the table. Causes stay out of it.
+func shown(err error, r *http.Request) *apiError {
+	var own *apiError
+	if errors.As(err, &own) {
+		return own
+	}
+	var typed *job.Error
+	if errors.As(err, &typed) {
+		e, known := table[typed.Kind]
+		if !known {
+			e = table[job.Fenced]
+		}
+		e.message, e.param = typed.Message, cmp.Or(typed.Field, e.param)
+		if e.retryAfter > 0 && typed.RetryAfter > 0 {
+			e.retryAfter = typed.RetryAfter
+		}
+		return &e
+	}
+	var routing *echo.HTTPError
+	if errors.As(err, &routing) {
+		return &apiError{status: routing.Code, kind: "invalid_request_error",
+			message: fmt.Sprintf("%s %s: %s", r.Method, r.URL.Path, http.StatusText(routing.Code))}
+	}
+	return &apiError{status: http.StatusInternalServerError, kind: "server_error", message: "the image could not be drawn"}
+}
+
+// publicText is what may be told of an error.
+func publicText(err error) string { return shown(err, &http.Request{}).message }
+
 // fail writes err in OpenAI's shape. Causes of server errors go to the log only.
 func (s *server) fail(err error, c echo.Context) {
-	if c.Response().Committed || errors.Is(err, context.Canceled) {
-		return
+	r := c.Request()
+	if c.Response().Committed || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // nobody is there to read it
 	}
-	var own *apiError
-	var routing *echo.HTTPError
-	switch {
-	case errors.As(err, &own):
-	case errors.As(err, &routing):
-		own = &apiError{status: routing.Code, kind: "invalid_request_error", message: fmt.Sprintf("%s %s: %s", c.Request().Method, c.Request().URL.Path, http.StatusText(routing.Code))}
-	default:
-		if s.Logf != nil {
-			s.Logf("%s %s: %v", c.Request().Method, c.Path(), err)
-		}
-		own = &apiError{status: http.StatusInternalServerError, kind: "server_error", message: "the image could not be drawn"}
+	e := shown(err, r)
+	if e.status >= http.StatusInternalServerError {
+		s.Logf("%s %s: %d: %v", r.Method, c.Path(), e.status, err)
 	}
 	null := func(s string) any {
 		if s == "" {
@@ -45,10 +106,18 @@ func (s *server) fail(err error, c echo.Context) {
 		}
 		return s
 	}
-	werr := c.JSON(own.status, map[string]any{"error": map[string]any{
-		"message": own.message, "type": own.kind, "param": null(own.param), "code": null(own.code),
+	h := c.Response().Header()
+	if e.retryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(e.retryAfter.Seconds())), 10))
+		h.Set("Retry-After-Ms", strconv.FormatInt(int64(math.Ceil(float64(e.retryAfter)/float64(time.Millisecond))), 10))
+	}
+	if e.final {
+		h.Set("X-Should-Retry", "false")
+	}
+	werr := c.JSON(e.status, map[string]any{"error": map[string]any{
+		"message": e.message, "type": e.kind, "param": null(e.param), "code": null(e.code),
 	}})
-	if werr != nil && s.Logf != nil {
+	if werr != nil {
 		s.Logf("writing an error: %v", werr)
 	}
 }

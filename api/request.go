@@ -2,15 +2,20 @@ package api
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"cosmicman/job"
 )
 
 const (
@@ -19,10 +24,46 @@ const (
 	maxImages = 10
 )
 
-// generationRequest is a checked request.
+// What a request does not say.
+const (
+	defaultSampler  = "ddim"
+	defaultSteps    = 30
+	defaultGuidance = 7.5
+)
+
+// generationRequest is a checked request, of which the JSON is one for all
+// spellings.
 type generationRequest struct {
-	Model *string
-	job   Job
+	Model         string
+	Prompt        string
+	Count         int
+	Width, Height int     // 0: the model's native size
+	Seed          *uint64 // nil: at random
+}
+
+// spec is the job that is asked for. A seed at random is chosen here, once.
+func (r *generationRequest) spec() job.Spec {
+	seed := uint64(rand.Uint32())
+	if r.Seed != nil {
+		seed = *r.Seed
+	}
+	return job.Spec{
+		Needs: job.Version, Model: r.Model, Count: r.Count,
+		Drawing: job.Drawing{
+			Prompt: r.Prompt, Sampler: defaultSampler, Steps: defaultSteps, GuidanceScale: defaultGuidance,
+			Seed: seed, Width: r.Width, Height: r.Height,
+		},
+	}
+}
+
+// digest tells this request from every other one.
+func (r *generationRequest) digest() string {
+	text, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // decode reads the body strictly: JSON, UTF-8, one object, known fields once,
@@ -48,7 +89,7 @@ func decode(w http.ResponseWriter, r *http.Request) (*generationRequest, error) 
 	if err != nil {
 		return nil, err
 	}
-	out := &generationRequest{job: Job{Count: 1}}
+	out := &generationRequest{Count: 1}
 	seen := false
 	for name, raw := range fields {
 		if string(raw) == "null" && name != "prompt" {
@@ -57,26 +98,27 @@ func decode(w http.ResponseWriter, r *http.Request) (*generationRequest, error) 
 		switch name {
 		case "prompt":
 			seen = true
-			err = text(name, raw, &out.job.Prompt)
-			if n := utf8.RuneCountInString(out.job.Prompt); err == nil && n > maxPrompt {
+			err = text(name, raw, &out.Prompt)
+			if n := utf8.RuneCountInString(out.Prompt); err == nil && n > maxPrompt {
 				err = invalid(name, "prompt has %d characters, at most %d are accepted", n, maxPrompt)
 			}
 		case "model":
-			out.Model = new(string)
-			err = text(name, raw, out.Model)
+			if err = text(name, raw, &out.Model); err == nil && out.Model == "" {
+				err = invalid(name, "model is empty")
+			}
 		case "n":
-			err = number(name, raw, &out.job.Count)
-			if n := out.job.Count; err == nil && (n < 1 || n > maxImages) {
+			err = number(name, raw, &out.Count)
+			if n := out.Count; err == nil && (n < 1 || n > maxImages) {
 				err = invalid(name, "n is %d, expected 1 to %d", n, maxImages)
 			}
 		case "size":
-			err = size(raw, &out.job)
+			err = size(raw, out)
 		case "seed":
 			var n uint64
 			if json.Unmarshal(raw, &n) != nil {
 				err = invalid(name, "seed must be a whole number from 0 to 2^64-1")
 			}
-			out.job.Seed = &n
+			out.Seed = &n
 		case "response_format":
 			var s string
 			if err = text(name, raw, &s); err == nil && s != "b64_json" {
@@ -143,7 +185,7 @@ func number(name string, raw json.RawMessage, dst *int) error {
 }
 
 // size reads "512x768" or "auto".
-func size(raw json.RawMessage, j *Job) error {
+func size(raw json.RawMessage, out *generationRequest) error {
 	var s string
 	if err := text("size", raw, &s); err != nil || s == "auto" {
 		return err
@@ -154,6 +196,6 @@ func size(raw json.RawMessage, j *Job) error {
 	if !ok || err1 != nil || err2 != nil || width == 0 || height == 0 {
 		return invalid("size", "size is %q, expected auto or WIDTHxHEIGHT such as 512x768", s)
 	}
-	j.Width, j.Height = int(width), int(height)
+	out.Width, out.Height = int(width), int(height)
 	return nil
 }

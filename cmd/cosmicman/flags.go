@@ -5,6 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"cosmicman/inference"
@@ -43,14 +47,18 @@ func helped(err error) error {
 	return err
 }
 
-// modelFlags are shared by the commands that open a model.
+// modelFlags are shared by the commands that open models.
 type modelFlags struct {
-	model, unet, variant, library string
+	given                         []string // as they stand on the command line
+	model, unet, variant, library string   // model: of the one that is given, set by check
 	settings                      inference.Settings
 }
 
 func (m *modelFlags) register(fs *flag.FlagSet) {
-	fs.StringVar(&m.model, "model", "", "diffusers folder, or org/name in the Hugging Face cache")
+	fs.Func("model", "diffusers folder, or org/name in the Hugging Face cache; NAME=REF[,unet=REF][,variant=V] where several are served", func(s string) error {
+		m.given = append(m.given, s)
+		return nil
+	})
 	fs.StringVar(&m.unet, "unet", "", "folder or org/name whose UNet replaces the model's")
 	fs.StringVar(&m.variant, "variant", "", "weight files to prefer, such as fp16")
 	fs.StringVar(&m.library, "library", "", "ONNX Runtime's library or its folder")
@@ -61,12 +69,97 @@ func (m *modelFlags) register(fs *flag.FlagSet) {
 }
 
 func (m *modelFlags) check(command string) error {
-	if m.model == "" {
+	refs, err := m.refs(command, nil)
+	switch {
+	case err != nil:
+		return err
+	case len(refs) == 0 || refs[0].Ref == "":
 		return usagef("%s: --model is required: a diffusers folder, or org/name in the Hugging Face cache", command)
+	case len(refs) > 1:
+		return usagef("%s: --model is given %d times, expected once", command, len(refs))
 	}
+	m.model, m.unet, m.variant = refs[0].Ref, refs[0].UNet, refs[0].Variant
+	return nil
+}
+
+// modelName is what a model may be called before an equals sign.
+var modelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// refs reads all that was given with --model. A model without a name is called as
+// the last element of its reference.
+func (m *modelFlags) refs(command string, getenv func(string) string) ([]modelRef, error) {
 	if m.settings.Threads < 0 {
-		return usagef("%s: --threads is %d, expected 0 or more", command, m.settings.Threads)
+		return nil, usagef("%s: --threads is %d, expected 0 or more", command, m.settings.Threads)
 	}
+	if m.unet != "" && len(m.given) > 1 {
+		return nil, usagef("%s: --unet goes with one --model; write NAME=REF,unet=REF where there are several", command)
+	}
+	cache := ""
+	if getenv != nil {
+		cache = weights.HubCache(getenv)
+	}
+	var refs []modelRef
+	for _, s := range m.given {
+		r := modelRef{Ref: s, UNet: m.unet, Variant: m.variant, HubCache: cache}
+		if name, rest, found := strings.Cut(s, "="); found && modelName.MatchString(name) {
+			parts := strings.Split(rest, ",")
+			r.Name, r.Ref = name, parts[0]
+			for _, part := range parts[1:] {
+				switch key, value, _ := strings.Cut(part, "="); key {
+				case "unet":
+					r.UNet = value
+				case "variant":
+					r.Variant = value
+				default:
+					return nil, usagef("%s: --model is %q, expected NAME=REF[,unet=REF][,variant=V]", command, s)
+				}
+			}
+			if r.Ref == "" {
+				return nil, usagef("%s: --model is %q, which names no folder", command, s)
+			}
+		} else if s != "" {
+			abs, err := filepath.Abs(s)
+			if err != nil {
+				return nil, err
+			}
+			r.Name = filepath.Base(abs)
+		}
+		if r.Name != "" && slices.ContainsFunc(refs, func(o modelRef) bool { return o.Name == r.Name }) {
+			return nil, usagef("%s: two models are called %q; write --model NAME=REF", command, r.Name)
+		}
+		refs = append(refs, r)
+	}
+	return refs, nil
+}
+
+// args are the flags for another process.
+func (m *modelFlags) args() (out []string) {
+	for _, s := range m.given {
+		out = append(out, "--model="+s)
+	}
+	for name, value := range map[string]string{"unet": m.unet, "variant": m.variant, "library": m.library, "profile": m.settings.Profile} {
+		if value != "" {
+			out = append(out, "--"+name+"="+value)
+		}
+	}
+	return append(out, fmt.Sprintf("--threads=%d", m.settings.Threads), fmt.Sprintf("--arena=%t", m.settings.Arena), fmt.Sprintf("--lean=%t", m.settings.Lean))
+}
+
+// bytesValue is a flag: a number of bytes, with K, M, G or T for powers of 1024.
+type bytesValue int64
+
+func (b *bytesValue) String() string { return strconv.FormatInt(int64(*b), 10) }
+
+func (b *bytesValue) Set(s string) error {
+	digits := strings.TrimRight(s, "KMGTiBb")
+	unit := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s[len(digits):]), "B"), "I")
+	shift := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	by, known := shift[unit]
+	if err != nil || !known || n < 0 || n<<by>>by != n {
+		return errors.New("expected bytes, such as 800M or 6G")
+	}
+	*b = bytesValue(n << by)
 	return nil
 }
 

@@ -21,6 +21,8 @@ type command struct {
 var commands = []command{
 	{"generate", "draw images to files", generate},
 	{"serve", "answer POST /v1/images/generations", serve},
+	{"worker", "draw what another process accepts", work},
+	{"queue", "show the queue; retry or drop a job", queue},
 	{"models", "inspect models, make new ones", models},
 	{"bench", "time and memory by stage", bench},
 }
@@ -43,7 +45,12 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		<-again
+		os.Exit(130)
+	})
 	info, err := os.Stderr.Stat()
 	e := &environment{
 		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,

@@ -2,120 +2,231 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
+	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"cosmicman/api"
-	"cosmicman/artifact"
-	"cosmicman/inference"
+	"cosmicman/job"
+	"cosmicman/scheduler/worker"
+	"cosmicman/telemetry"
 )
 
-func serve(ctx context.Context, e *environment, args []string) (err error) {
-	var m modelFlags
+// server is the command serve: HTTP, the queue, and who draws.
+type server struct {
+	e         *environment
+	models    modelFlags
+	store     storeFlags
+	worker    workerFlags
+	addr      string
+	noWorker  bool
+	processes int
+
+	refs   []modelRef
+	log    *slog.Logger
+	totals telemetry.Totals
+}
+
+func serve(ctx context.Context, e *environment, args []string) error {
+	s := &server{e: e}
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
-	m.register(fs)
-	addr := fs.String("addr", "127.0.0.1:8080", "address to listen on")
+	s.models.register(fs)
+	s.store.register(fs, true)
+	s.worker.register(fs)
+	fs.StringVar(&s.addr, "addr", "127.0.0.1:8080", "address to listen on")
+	fs.BoolVar(&s.noWorker, "no-worker", false, "draw nothing here: workers are other processes")
+	fs.IntVar(&s.processes, "worker-processes", 0, "worker processes to keep running; 0: the worker is in this one")
 	if err := parse(e, fs, args); err != nil {
 		return helped(err)
 	}
-	if m.settings.Threads < 0 {
-		return usagef("serve: --threads is %d, expected 0 or more", m.settings.Threads)
-	}
-	c := api.Config{Logf: func(format string, args ...any) { fmt.Fprintf(e.stderr, format+"\n", args...) }}
-	if m.model != "" {
-		mod, err := m.open(e)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, mod.Close()) }()
-		if err := mod.Warm(); err != nil {
-			return err
-		}
-		c.Model, c.Drawer = filepath.Base(mod.Pipeline.Ref), &drawer{mod.Model}
-	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", *addr)
-	if err != nil {
+	if err := s.check(); err != nil {
 		return err
 	}
-	// Requests under way end when the program is told to stop.
-	server := &http.Server{
-		Handler: api.New(c), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	fmt.Fprintf(e.stdout, "cosmicman serves on http://%s\n", listener.Addr())
-	if m.model == "" {
-		fmt.Fprintln(e.stdout, "no model was given: the page there says how to get one")
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	err = server.Shutdown(stop)
-	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+	return s.run(ctx)
 }
 
-// drawer draws one job after the other.
-type drawer struct{ m *inference.Model }
+func (s *server) check() (err error) {
+	if s.refs, err = s.models.refs("serve", s.e.getenv); err != nil {
+		return err
+	}
+	switch {
+	case s.processes < 0 || s.processes > 64:
+		return usagef("serve: --worker-processes is %d, expected 0 to 64", s.processes)
+	case s.noWorker && s.processes > 0:
+		return usagef("serve: --no-worker and --worker-processes exclude each other")
+	case slices.ContainsFunc(s.refs, func(r modelRef) bool { return r.Ref == "" }):
+		return usagef("serve: --model is empty")
+	}
+	return errors.Join(s.store.check("serve", s.e), s.worker.check("serve", s.refs))
+}
 
-// Defaults of a request that the HTTP side does not ask about yet.
-const (
-	serveSampler  = "ddim"
-	serveSteps    = 30
-	serveGuidance = 7.5
-)
-
-func (d *drawer) Draw(ctx context.Context, j api.Job) ([]api.Image, error) {
-	r := &inference.Request{
-		Prompt: j.Prompt, Sampler: serveSampler, Steps: serveSteps, GuidanceScale: serveGuidance,
-		Seed: uint64(rand.Uint32()), Width: j.Width, Height: j.Height,
-	}
-	if j.Seed != nil {
-		r.Seed = *j.Seed
-	}
-	if r.Width == 0 {
-		if r.Width, r.Height = d.m.NativeSize(); r.Width == 0 {
-			return nil, &api.FieldError{Field: "size", Reason: "is required: the model's config has no sample_size"}
-		}
-	}
-	seqs, err := d.m.Sequences(ctx, r, j.Count)
+func (s *server) run(ctx context.Context) (err error) {
+	out := &locked{w: s.e.stderr}
+	s.log = s.worker.logger(out)
+	models, err := openModels(s.refs)
+	defer func() { err = errors.Join(err, models.Close()) }()
 	if err != nil {
-		var wrong *inference.Error
-		if errors.As(err, &wrong) {
-			return nil, &api.FieldError{Field: wrong.Field, Reason: wrong.Reason}
+		if len(models.names) == 0 {
+			return err
 		}
+		s.log.Error("a model cannot be served: " + strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	observe := telemetry.Tee(telemetry.Log(s.log), s.totals.Observe)
+	st, err := s.store.open(ctx, observe)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	models.queue = st
+
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	draw, err := s.drawing(st, observe, out)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer s.tellTotals()
+	return s.serve(ctx, listener, s.config(models, st), draw)
+}
+
+// drawing is what draws until its context ends; nil with nothing to draw with.
+func (s *server) drawing(st *store, observe func(job.Event), out *locked) (func(context.Context) error, error) {
+	switch {
+	case s.noWorker || len(s.refs) == 0:
+		return nil, nil
+	case s.processes > 0:
+		return s.supervisor(out).run, nil
+	}
+	d, err := newDrawer(&s.models, &s.worker, s.refs, &s.store, st, observe, s.log, worker.Config{InProcess: s.store.redis == ""})
+	if err != nil {
 		return nil, err
 	}
-	var out []api.Image
-	for _, s := range seqs {
-		for !s.Done() {
-			if err := d.m.Step(ctx, s); err != nil {
-				return nil, err
-			}
-		}
-		img, err := d.m.Decode(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		png, err := artifact.PNG(img, parameters(d.m, r, s.Seed()))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, api.Image{PNG: png, Seed: s.Seed()})
+	return func(ctx context.Context) error { return d.run(ctx, s.worker.drain) }, nil
+}
+
+const redisVariable = "COSMICMAN_REDIS_URL"
+
+func (s *server) supervisor(out *locked) *supervisor {
+	m := s.models
+	if m.settings.Threads == 0 { // they share the cores
+		m.settings.Threads = max(1, runtime.NumCPU()/s.processes)
 	}
-	return out, nil
+	args := append([]string{"worker", "--lifeline", "--data=" + s.store.data, "--lease-ttl=" + s.store.options.LeaseTTL.String(),
+		"--max-artifact-bytes=" + s.store.artifactBytes.String()}, m.args()...)
+	// The address may hold a password, which a command line shows to everybody.
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, redisVariable+"=") })
+	if s.store.redis != "" {
+		env = append(env, redisVariable+"="+s.store.redis)
+	} else {
+		args = append(args, "--socket="+s.store.socket)
+	}
+	return &supervisor{
+		args: append(args, s.worker.args()...), env: env, count: s.processes, drain: s.worker.drain, stderr: out, log: s.log,
+		least: 200 * time.Millisecond, most: 30 * time.Second,
+	}
+}
+
+func (s *server) config(models *catalogue, st *store) api.Config {
+	c := api.Config{Artifacts: st.artifacts, Prepare: models.prepare, Ready: models.ready, Logf: logf(s.log)}
+	if len(models.names) > 0 {
+		c.Model = models.names[0]
+	}
+	switch {
+	case c.Model != "":
+		c.Queue = st
+	case s.store.redis != "" || s.noWorker:
+		c.Queue, c.Model = st, "the models of its workers"
+	default:
+		c.Ready = nil
+	}
+	return c
+}
+
+// settle is how long answers of images that are done may take at the end.
+const settle = 2 * time.Second
+
+// serve answers until ctx ends. Then no job is accepted any more, who draws finishes
+// what it has begun, those that wait for it are answered, and the others are told
+// to come again.
+func (s *server) serve(ctx context.Context, l net.Listener, c api.Config, draw func(context.Context) error) error {
+	stopping, stop := context.WithCancel(ctx)
+	defer stop()
+	stopped, letGo := context.WithCancel(context.Background())
+	defer letGo()
+	c.Stopping, c.Stopped = stopping, stopped
+	h := &http.Server{
+		Handler: api.New(c), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	var served, drew error
+	var parts, drawing sync.WaitGroup
+	parts.Go(func() {
+		if served = h.Serve(l); !errors.Is(served, http.ErrServerClosed) {
+			stop()
+		}
+	})
+	if draw != nil {
+		drawing.Go(func() {
+			if drew = draw(stopping); drew != nil {
+				stop()
+			}
+		})
+	}
+	fmt.Fprintf(s.e.stdout, "cosmicman serves on http://%s\n", l.Addr())
+	if c.Queue == nil {
+		fmt.Fprintln(s.e.stdout, "no model was given: the page there says how to get one")
+	}
+	<-stopping.Done()
+	deadline := time.Now().Add(s.worker.drain)
+	drawing.Wait()
+	// With Redis others go on drawing for those that wait here.
+	patience := settle
+	if s.store.redis != "" {
+		patience = max(settle, time.Until(deadline))
+	}
+	err := shutdown(h, patience)
+	if err != nil {
+		letGo()
+		err = shutdown(h, settle)
+	}
+	if err != nil {
+		err = h.Close()
+	}
+	parts.Wait()
+	if errors.Is(served, http.ErrServerClosed) {
+		served = nil
+	}
+	return errors.Join(drew, served, err)
+}
+
+func shutdown(h *http.Server, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return h.Shutdown(ctx)
+}
+
+// tellTotals logs what was done.
+func (s *server) tellTotals() {
+	counts := map[job.EventType]uint64{}
+	for name, t := range s.totals.Snapshot() {
+		counts[name] = t.Count
+	}
+	text, err := json.Marshal(counts)
+	if err != nil || len(counts) == 0 {
+		return
+	}
+	s.log.Info("the server ends", "events", string(text))
 }

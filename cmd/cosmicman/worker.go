@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"cosmicman/job"
+	"cosmicman/ort"
+	"cosmicman/scheduler/worker"
+	"cosmicman/telemetry"
+)
+
+// workerFlags are those of whoever draws.
+type workerFlags struct {
+	memory       bytesValue
+	keepAlive    time.Duration
+	preload, pin string
+	drain        time.Duration
+	level        slog.Level
+}
+
+func (w *workerFlags) register(fs *flag.FlagSet) {
+	fs.Var(&w.memory, "memory", "bytes that loaded models may take together, such as 6G; 0: any")
+	fs.DurationVar(&w.keepAlive, "keep-alive", 0, "after which an unused model is unloaded; 0: never")
+	fs.StringVar(&w.preload, "preload", "", "NAME,... of the models to load at the start (default: the first)")
+	fs.StringVar(&w.pin, "pin", "", "NAME,... of the models that are never unloaded")
+	fs.DurationVar(&w.drain, "drain", 30*time.Second, "how long running images may take when the program is told to stop")
+	fs.TextVar(&w.level, "log-level", slog.LevelInfo, "DEBUG, INFO, WARN or ERROR")
+}
+
+func (w *workerFlags) check(command string, refs []modelRef) error {
+	if w.keepAlive < 0 || w.drain < 0 {
+		return usagef("%s: --keep-alive and --drain are %v and %v, expected no negative duration", command, w.keepAlive, w.drain)
+	}
+	for name, list := range map[string]string{"preload": w.preload, "pin": w.pin} {
+		for _, model := range words(list) {
+			known := false
+			for _, r := range refs {
+				known = known || r.Name == model
+			}
+			if !known {
+				return usagef("%s: --%s names %q, which is no --model", command, name, model)
+			}
+		}
+	}
+	return nil
+}
+
+// args are the flags for another process.
+func (w *workerFlags) args() []string {
+	return []string{
+		"--memory=" + w.memory.String(), "--keep-alive=" + w.keepAlive.String(), "--preload=" + w.preload, "--pin=" + w.pin,
+		"--drain=" + w.drain.String(), "--log-level=" + w.level.String(),
+	}
+}
+
+// words splits a list with commas.
+func words(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
+}
+
+// locked lets several goroutines write whole lines.
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+func (w *workerFlags) logger(out io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: w.level}))
+}
+
+func logf(l *slog.Logger) func(string, ...any) {
+	return func(format string, args ...any) { l.Warn(fmt.Sprintf(format, args...)) }
+}
+
+// drawer is a worker with what it stands on.
+type drawer struct {
+	*worker.Worker
+	runtime *ort.Runtime
+}
+
+// newDrawer makes the worker of a process.
+func newDrawer(m *modelFlags, w *workerFlags, refs []modelRef, s *storeFlags, st *store, observe func(job.Event), log *slog.Logger, c worker.Config) (*drawer, error) {
+	rt, err := ort.Open(m.library)
+	if err != nil {
+		return nil, err
+	}
+	state := filepath.Join(s.data, "worker")
+	err = os.MkdirAll(state, 0o700)
+	if err == nil {
+		c.Engine, err = newEngine(rt, refs, m.settings, state)
+	}
+	if err != nil {
+		return nil, errors.Join(err, rt.Close())
+	}
+	c.Source, c.Artifacts, c.State = st, st.artifacts, state
+	c.Memory, c.KeepAlive, c.Preload, c.Pin = int64(w.memory), w.keepAlive, words(w.preload), words(w.pin)
+	if len(c.Preload) == 0 {
+		c.Preload = []string{refs[0].Name}
+	}
+	c.LeaseTTL, c.ArtifactTTL = s.options.LeaseTTL, artifactTTL
+	c.Observe, c.Logf = observe, logf(log)
+	out := &drawer{runtime: rt}
+	if out.Worker, err = worker.New(c); err != nil {
+		return nil, errors.Join(err, rt.Close())
+	}
+	return out, nil
+}
+
+// run draws until ctx ends, and then what has begun, for as long as drain.
+func (d *drawer) run(ctx context.Context, drain time.Duration) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan struct{})
+	var timer sync.WaitGroup
+	timer.Go(func() {
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
+		}
+		select {
+		case <-ended:
+		case <-time.After(drain):
+			stop()
+		}
+	})
+	err := d.Run(ctx, work)
+	close(ended)
+	timer.Wait()
+	return errors.Join(err, d.runtime.Close())
+}
+
+// work is the command of a process that only draws.
+func work(ctx context.Context, e *environment, args []string) (err error) {
+	var m modelFlags
+	var s storeFlags
+	var w workerFlags
+	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
+	m.register(fs)
+	s.register(fs, false)
+	w.register(fs)
+	fs.StringVar(&s.socket, "socket", "", "Unix socket of the serving process (default: the one in --data)")
+	lifeline := fs.Bool("lifeline", false, "end when standard input does: whoever started this has died")
+	if err := parse(e, fs, args); err != nil {
+		return helped(err)
+	}
+	refs, err := m.refs("worker", e.getenv)
+	if err != nil {
+		return err
+	}
+	if len(refs) == 0 {
+		return usagef("worker: --model is required: a diffusers folder, or org/name in the Hugging Face cache")
+	}
+	if err := errors.Join(s.check("worker", e), w.check("worker", refs)); err != nil {
+		return err
+	}
+	files, err := openModels(refs)
+	none := len(files.names) == 0
+	if closing := files.Close(); none {
+		return errors.Join(err, closing)
+	}
+	log := w.logger(e.stderr)
+	if err != nil {
+		log.Error(err.Error())
+	}
+	if *lifeline {
+		var dead context.CancelFunc
+		ctx, dead = context.WithCancel(ctx)
+		defer dead()
+		// This goroutine lasts as long as the process: nothing else ends a read.
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			dead()
+		}()
+	}
+	observe := telemetry.Log(log)
+	st, err := s.join(ctx, observe)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	d, err := newDrawer(&m, &w, refs, &s, st, observe, log, worker.Config{RestartAfterOOM: true})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "worker %s draws on %s\n", d.ID(), where(&s))
+	return d.run(ctx, w.drain)
+}
+
+// where names a queue without its password.
+func where(s *storeFlags) string {
+	if s.redis != "" {
+		return "the queue in Redis"
+	}
+	return "the queue at " + s.socket
+}
