@@ -44,6 +44,9 @@ type benchReport struct {
 type benchSize struct{ width, height int }
 
 func bench(ctx context.Context, e *environment, args []string) error {
+	if len(args) > 0 && args[0] == "scheduler" {
+		return benchScheduler(ctx, e, args[1:])
+	}
 	var m modelFlags
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	m.register(fs)

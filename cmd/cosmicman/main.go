@@ -24,7 +24,7 @@ var commands = []command{
 	{"worker", "draw what another process accepts", work},
 	{"queue", "show the queue; retry or drop a job", queue},
 	{"models", "inspect models, make new ones", models},
-	{"bench", "time and memory by stage", bench},
+	{"bench", "time and memory by stage; bench scheduler: what the queue and the packer cost", bench},
 }
 
 // environment is what a command may touch of the outside: only here are
