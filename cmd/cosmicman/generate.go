@@ -36,7 +36,8 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	m.register(fs)
 	fs.StringVar(&d.request.Prompt, "prompt", "", "what to draw")
 	negative := fs.String("negative-prompt", "", "what not to draw; absent and empty differ for SDXL")
-	fs.StringVar(&d.output, "output", "out.png", "PNG to write; with --count N: out-0.png, out-1.png, ...")
+	file := fs.String("jobs", "", "draw a file of requests, one JSON object a line, into the folder --output; what is there already stays")
+	fs.StringVar(&d.output, "output", "out.png", "PNG to write; with --count N: out-0.png, out-1.png, ...; with --jobs a folder")
 	fs.StringVar(&d.request.Sampler, "sampler", "ddim", strings.Join(diffusion.Names(), ", "))
 	fs.IntVar(&d.request.Steps, "steps", 30, "denoising steps, 1 to 1000")
 	fs.Float64Var(&d.request.GuidanceScale, "guidance-scale", 7.5, "how closely to follow the prompt; up to 1: no guidance")
@@ -53,6 +54,17 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if given["jobs"] {
+		for _, name := range requestFlags {
+			if given[name] {
+				return usagef("generate: --%s stands in the lines of --jobs", name)
+			}
+		}
+		if !given["output"] {
+			return usagef("generate: --output is required with --jobs: the folder of the images")
+		}
+		return generateJobs(ctx, e, &m, *file, d.output)
+	}
 	if err := m.check("generate"); err != nil {
 		return err
 	}
@@ -74,6 +86,11 @@ func generate(ctx context.Context, e *environment, args []string) error {
 		}
 	}
 	return d.draw(ctx, e, &m)
+}
+
+// requestFlags are those that a file of requests has instead.
+var requestFlags = []string{
+	"prompt", "negative-prompt", "sampler", "steps", "guidance-scale", "seed", "width", "height", "count", "eta", "latents", "json", "no-metadata",
 }
 
 // flags checks what needs no model.

@@ -110,7 +110,7 @@ func (s *server) drawing(st *store, observe func(job.Event), out *locked) (func(
 	case s.processes > 0:
 		return s.supervisor(out).run, nil
 	}
-	d, err := newDrawer(&s.models, &s.worker, s.refs, &s.store, st, observe, s.log, worker.Config{InProcess: s.store.redis == ""})
+	d, err := newDrawer(parts{&s.models, s.refs, &s.worker, &s.store, st, observe, s.log}, worker.Config{InProcess: s.store.redis == ""})
 	if err != nil {
 		return nil, err
 	}

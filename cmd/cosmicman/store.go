@@ -102,6 +102,7 @@ const (
 type store struct {
 	scheduler.Queue
 	artifacts scheduler.Artifacts
+	observes  bool           // the queue tells its events in this process
 	close     []func() error // in this order
 }
 
@@ -130,7 +131,7 @@ func (s *storeFlags) open(ctx context.Context, observe func(job.Event)) (*store,
 		}
 		return nil, err
 	}
-	out := &store{Queue: q, close: []func() error{q.Close}}
+	out := &store{Queue: q, observes: true, close: []func() error{q.Close}}
 	files, err := artifact.OpenFiles(filepath.Join(s.data, "artifacts"), int64(s.artifactBytes))
 	if err != nil {
 		return nil, errors.Join(err, out.Close())
@@ -171,7 +172,7 @@ func (s *storeFlags) openRedis(ctx context.Context) (*store, error) {
 	if most == 0 {
 		most = redisArtifactBytes
 	}
-	return &store{Queue: q, artifacts: q.Artifacts(most), close: []func() error{q.Close}}, nil
+	return &store{Queue: q, artifacts: q.Artifacts(most), observes: true, close: []func() error{q.Close}}, nil
 }
 
 // dial reaches the queue alone.

@@ -94,8 +94,20 @@ type drawer struct {
 	runtime *ort.Runtime
 }
 
-// newDrawer makes the worker of a process.
-func newDrawer(m *modelFlags, w *workerFlags, refs []modelRef, s *storeFlags, st *store, observe func(job.Event), log *slog.Logger, c worker.Config) (*drawer, error) {
+// parts is what a drawer is made of.
+type parts struct {
+	models  *modelFlags
+	refs    []modelRef
+	flags   *workerFlags
+	where   *storeFlags
+	store   *store
+	observe func(job.Event)
+	log     *slog.Logger
+}
+
+// newDrawer makes the worker of a process, with some of its configuration given.
+func newDrawer(p parts, c worker.Config) (*drawer, error) {
+	m, w, s := p.models, p.flags, p.where
 	rt, err := ort.Open(m.library)
 	if err != nil {
 		return nil, err
@@ -103,23 +115,37 @@ func newDrawer(m *modelFlags, w *workerFlags, refs []modelRef, s *storeFlags, st
 	state := filepath.Join(s.data, "worker")
 	err = os.MkdirAll(state, 0o700)
 	if err == nil {
-		c.Engine, err = newEngine(rt, refs, m.settings, state)
+		c.Engine, err = newEngine(rt, p.refs, m.settings, state)
 	}
 	if err != nil {
 		return nil, errors.Join(err, rt.Close())
 	}
-	c.Source, c.Artifacts, c.State = st, st.artifacts, state
+	c.Source, c.Artifacts, c.State = p.store, p.store.artifacts, state
 	c.Memory, c.KeepAlive, c.Preload, c.Pin = int64(w.memory), w.keepAlive, words(w.preload), words(w.pin)
 	if len(c.Preload) == 0 {
-		c.Preload = []string{refs[0].Name}
+		c.Preload = []string{p.refs[0].Name}
 	}
 	c.LeaseTTL, c.ArtifactTTL = s.options.LeaseTTL, artifactTTL
-	c.Observe, c.Logf = observe, logf(log)
+	c.Observe, c.Logf = p.observe, logf(p.log)
+	if p.store.observes {
+		c.Observe = withoutEchoes(p.observe)
+	}
 	out := &drawer{runtime: rt}
 	if out.Worker, err = worker.New(c); err != nil {
 		return nil, errors.Join(err, rt.Close())
 	}
 	return out, nil
+}
+
+// withoutEchoes leaves out what the queue, where it is in this process, tells as well.
+func withoutEchoes(observe func(job.Event)) func(job.Event) {
+	return func(e job.Event) {
+		switch e.Type {
+		case job.EventFinished, job.EventFenced, job.EventRevoked:
+		default:
+			observe(e)
+		}
+	}
 }
 
 // run draws until ctx ends, and then what has begun, for as long as drain.
@@ -195,7 +221,7 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	d, err := newDrawer(&m, &w, refs, &s, st, observe, log, worker.Config{RestartAfterOOM: true})
+	d, err := newDrawer(parts{&m, refs, &w, &s, st, observe, log}, worker.Config{RestartAfterOOM: true})
 	if err != nil {
 		return err
 	}
