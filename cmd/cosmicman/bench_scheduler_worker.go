@@ -158,7 +158,8 @@ func (b *schedulerBench) idle(ctx context.Context) (err error) {
 
 // saturated compares a busy worker with the offline loop at its best batch.
 func (b *schedulerBench) saturated(ctx context.Context) (err error) {
-	e := &workertest.Engine{Begin: time.Millisecond, Fixed: 40 * time.Millisecond, PerRow: time.Millisecond, Decode: 10 * time.Millisecond}
+	// Equal requests have one text, which the engine encodes once: Begin takes no time.
+	e := &workertest.Engine{Fixed: 40 * time.Millisecond, PerRow: time.Millisecond, Decode: 10 * time.Millisecond}
 	const steps = 20
 	offline, batch := 0.0, 0
 	for n := 4; n <= 32; n *= 2 {
@@ -170,36 +171,61 @@ func (b *schedulerBench) saturated(ctx context.Context) (err error) {
 			offline, batch = rate, n
 		}
 	}
-	var mu sync.Mutex
-	var finished []time.Time
-	s, err := openBenchSite(ctx, filepath.Join(b.dir, "saturated"), e, func(e job.Event) {
-		if e.Type == job.EventFinished {
-			mu.Lock()
-			defer mu.Unlock()
-			finished = append(finished, e.Time)
-		}
-	})
+	var seen busySpell
+	s, err := openBenchSite(ctx, filepath.Join(b.dir, "saturated"), e, seen.observe)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	// The first images teach the worker what steps cost, the last find its batch
 	// emptying: neither is measured.
-	last := b.times(400, 200)
-	id, err := s.submit(ctx, last+64, benchDrawing("equal", steps))
+	seen.first, seen.last = 96, b.times(480, 288)
+	id, err := s.submit(ctx, seen.last+64, benchDrawing("equal", steps))
 	if err != nil {
 		return err
 	}
 	if err := s.await(ctx, id); err != nil {
 		return err
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	const first = 64
-	rate := float64(last-first) / finished[last].Sub(finished[first]).Seconds()
+	rate := float64(seen.last-seen.first) / seen.ended.Sub(seen.begun).Seconds()
 	b.add(measured{Name: "saturated, equal requests: images/s against the offline loop", Value: rate / offline, Unit: "x", Least: 0.95,
-		Note: fmt.Sprintf("%.2f/s, offline %.2f/s with %d images a batch, steps of 42 to 104 ms", rate, offline, batch)})
+		Note: fmt.Sprintf("%.2f/s, offline %.2f/s with %d images a batch; steps of 42 to 104 ms, %.1f rows each, %.1f %% of the time in the engine",
+			rate, offline, batch, float64(seen.rows)/float64(seen.calls), 100*seen.busy.Seconds()/seen.ended.Sub(seen.begun).Seconds())})
 	return nil
+}
+
+// busySpell is what a worker did between two images that it recorded.
+type busySpell struct {
+	first, last int // images
+
+	mu           sync.Mutex
+	finished     int
+	begun, ended time.Time
+	calls, rows  int
+	busy         time.Duration
+}
+
+func (s *busySpell) observe(e job.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	within := s.finished >= s.first && s.finished < s.last
+	switch {
+	case e.Type == job.EventFinished:
+		switch s.finished++; s.finished {
+		case s.first:
+			s.begun = e.Time
+		case s.last:
+			s.ended = e.Time
+		}
+	case e.Type == job.EventStepped && within:
+		s.calls++
+		s.rows += e.Rows
+		s.busy += e.Took
+	case e.Type == job.EventDecoded && within:
+		s.busy += e.Took
+	case e.Type == job.EventJoined && within:
+		s.busy += e.Took / time.Duration(e.Images)
+	}
 }
 
 // offlineRate draws a few batches of n images with nothing around the engine.
