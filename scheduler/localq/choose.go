@@ -71,7 +71,7 @@ func (o *order) offeredFrom(offer scheduler.Offer, version int, crew *crew) (fro
 			continue
 		}
 		// "Longer than" loading takes, hence the nanosecond.
-		at := l.oldest().created.Add(time.Duration(offer.LoadSeconds*float64(time.Second)) + 1)
+		at := l.oldest().created.Add(time.Duration(min(offer.LoadSeconds, 1e9)*float64(time.Second)) + 1)
 		if from.IsZero() || at.Before(from) {
 			from = at
 		}

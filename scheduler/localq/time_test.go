@@ -93,6 +93,19 @@ func TestAModelIsLoadedOnceItsJobsHaveWaitedForAsLongAsThatTakes(t *testing.T) {
 	})
 }
 
+func TestAModelThatIsLoadedForAgesIsLoadedByNobodyElse(t *testing.T) {
+	s := inMemory(t, scheduler.Options{})
+	if _, err := s.Beat(bg, scheduler.Worker{ID: "busy", Models: []scheduler.Offer{{Model: "m"}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	submit(t, s)
+	r := request("cold")
+	r.Offers = []scheduler.Offer{{Model: "m", LoadSeconds: 1e300}}
+	if leases, err := s.Lease(bg, r); err != nil || len(leases) != 0 {
+		t.Errorf("lease: %v, %v", leases, err)
+	}
+}
+
 func TestAWatcherThatNeverComesHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inMemory(t, scheduler.Options{})
