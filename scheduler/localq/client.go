@@ -91,7 +91,7 @@ func (s *Store) known(sub job.Submission, c *change) (*entry, error) {
 	if sub.Key == "" {
 		return nil, nil
 	}
-	e := s.keys[keyOf(sub.Spec.Tenant, sub.Key)]
+	e := s.keys[tenantKey{sub.Spec.Tenant, sub.Key}]
 	if e == nil || e.state.Terminal() && !c.now.Before(e.ended.Add(s.o.Retention)) {
 		return nil, nil
 	}

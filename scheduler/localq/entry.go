@@ -83,8 +83,8 @@ func newEntry(id job.ID, spec job.Spec) *entry {
 	return e
 }
 
-// keyOf names an idempotency key in its tenant's scope.
-func keyOf(tenant, key string) string { return tenant + "\x00" + key }
+// tenantKey is an idempotency key in its tenant's scope.
+type tenantKey struct{ tenant, key string }
 
 // status returns a job as others see it.
 func (s *Store) status(e *entry) job.Status {

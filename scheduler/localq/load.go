@@ -33,7 +33,7 @@ func (s *Store) load() error {
 	for _, e := range entries {
 		s.seq = max(s.seq, e.seq)
 		if e.key != "" {
-			s.keys[keyOf(e.spec.Tenant, e.key)] = e
+			s.keys[tenantKey{e.spec.Tenant, e.key}] = e
 		}
 		crashed = append(crashed, c.place(e)...)
 	}

@@ -11,7 +11,7 @@ func (c *change) admit(e *entry) {
 	s := c.s
 	s.jobs[e.id] = e
 	if e.key != "" {
-		s.keys[keyOf(e.spec.Tenant, e.key)] = e
+		s.keys[tenantKey{e.spec.Tenant, e.key}] = e
 	}
 	c.reopen(e, len(e.images))
 	for i := range e.images {
@@ -221,7 +221,7 @@ func (c *change) forget(e *entry) {
 	e.dropped = true
 	delete(s.jobs, e.id)
 	delete(s.dead, e)
-	if key := keyOf(e.spec.Tenant, e.key); e.key != "" && s.keys[key] == e {
+	if key := (tenantKey{e.spec.Tenant, e.key}); e.key != "" && s.keys[key] == e {
 		delete(s.keys, key)
 	}
 	s.agenda.drop(e.due)

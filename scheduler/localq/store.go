@@ -24,7 +24,7 @@ type Store struct {
 	seq       uint64 // of the job accepted last
 	changes   uint64
 	jobs      map[job.ID]*entry
-	keys      map[string]*entry // by tenant and idempotency key
+	keys      map[tenantKey]*entry // by tenant and idempotency key
 	held      map[string]map[*image]struct{}
 	order     *order
 	crew      *crew
@@ -79,7 +79,7 @@ func newStore(o scheduler.Options) *Store {
 		o:        o,
 		manual:   manual,
 		jobs:     map[job.ID]*entry{},
-		keys:     map[string]*entry{},
+		keys:     map[tenantKey]*entry{},
 		held:     map[string]map[*image]struct{}{},
 		order:    newOrder(o.Ageing),
 		crew:     newCrew(),

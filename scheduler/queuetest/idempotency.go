@@ -53,6 +53,13 @@ var idempotency = []testCase{
 			s.t.Errorf("answer is %+v, expected the first job, completed", again)
 		}
 	}},
+	{promise: "names of tenants and keys that run into each other stay apart", check: func(s *store) {
+		first := s.submit(tenant("a\x00b"), keyed("c", "d")).ID
+		second := s.submit(tenant("a"), keyed("b\x00c", "d")).ID
+		if first == second {
+			s.t.Errorf("the keys of two tenants are one job, %s", first)
+		}
+	}},
 	{promise: "a key with another digest is a conflict", check: func(s *store) {
 		s.submit(keyed("k", "one"))
 		_, err := s.q.Submit(s.ctx, submission(keyed("k", "two")))
