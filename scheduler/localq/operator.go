@@ -71,9 +71,11 @@ func (s *Store) Retry(ctx context.Context, id job.ID) error {
 	})
 }
 
-// retry puts the unfinished images of a dead letter where they were accepted.
+// retry puts the unfinished images of a dead letter where they were accepted. Whoever
+// watched the job was told its end, so that it lives on without them.
 func (c *change) retry(e *entry) {
 	s := c.s
+	c.disband(e)
 	delete(s.dead, e)
 	s.agenda.drop(e.due)
 	e.state, e.err = job.Queued, nil

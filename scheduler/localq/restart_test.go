@@ -121,3 +121,20 @@ func TestWatchersHaveAWhileToComeBackAfterARestart(t *testing.T) {
 		}
 	}
 }
+
+func TestARetriedJobLivesOnAfterARestart(t *testing.T) {
+	o := scheduler.Options{WatchTTL: 50 * time.Millisecond}
+	s := open(t, t.TempDir(), o)
+	id := submit(t, s, func(sub *job.Submission) { sub.Watcher = "was told its end" })
+	if err := s.Fail(bg, lease(t, s, request("w")).Ref, job.Errorf(job.Invalid, "it cannot be drawn")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Retry(bg, id); err != nil {
+		t.Fatal(err)
+	}
+	s = reopened(t, s, o)
+	time.Sleep(2 * o.WatchTTL)
+	if st := get(t, s, id); st.State != job.InProgress {
+		t.Errorf("nobody watches it, and it is %s, %v", st.State, st.Error)
+	}
+}

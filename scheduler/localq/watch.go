@@ -62,6 +62,20 @@ func (c *change) enlist(e *entry) {
 	}
 }
 
+// disband forgets who watched a job that has ended.
+func (c *change) disband(e *entry) {
+	for _, p := range e.audience.present {
+		c.s.agenda.drop(p.due)
+	}
+	e.audience.present = nil
+	if e.audience.needed {
+		e.audience.needed = false
+		if c.s.journal != nil {
+			c.records = append(c.records, record{key: watchedKey(e.id)})
+		}
+	}
+}
+
 // await gives the watchers of a job that was read from disk WatchTTL to come back.
 func (c *change) await(e *entry) { c.register(e, "") }
 

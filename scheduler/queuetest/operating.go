@@ -143,6 +143,17 @@ var operating = []testCase{
 		}
 		s.empty()
 	}},
+	{promise: "a dead letter that is retried lives on without its watchers", options: brief, check: func(s *store) {
+		id := s.submit(watchedBy("never comes")).ID
+		s.fail(s.one("w").Ref, job.Invalid)
+		if err := s.q.Retry(s.ctx, id); err != nil {
+			s.t.Fatalf("retry: %v", err)
+		}
+		time.Sleep(2 * brief.WatchTTL)
+		s.is(id, job.InProgress)
+		s.finish(s.one("w").Ref)
+		s.is(id, job.Completed)
+	}},
 	{promise: "retry of what is no dead letter changes nothing", check: func(s *store) {
 		id := s.submit().ID
 		_ = s.q.Retry(s.ctx, id)
