@@ -28,6 +28,9 @@ func Log(l *slog.Logger) func(job.Event) {
 		if e.Type == job.EventEnded && e.State == job.Failed {
 			level = slog.LevelError
 		}
+		if e.Err != nil {
+			level = max(level, slog.LevelWarn)
+		}
 		if !l.Enabled(context.Background(), level) {
 			return
 		}

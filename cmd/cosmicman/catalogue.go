@@ -21,6 +21,7 @@ import (
 type catalogue struct {
 	names []string // given and usable, the first being the default
 	known map[string]*inference.Model
+	bad   map[string]error // given and not usable: why
 	queue scheduler.Operator
 
 	mu    sync.Mutex
@@ -32,12 +33,12 @@ type catalogue struct {
 // openModels opens the files of models, without the networks. The error joins what
 // is wrong with those that cannot be used.
 func openModels(refs []modelRef) (*catalogue, error) {
-	c := &catalogue{known: map[string]*inference.Model{}}
+	c := &catalogue{known: map[string]*inference.Model{}, bad: map[string]error{}}
 	var errs []error
 	for _, r := range refs {
 		m, err := openFiles(r)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("model %s: %w", r.Name, err))
+			errs, c.bad[r.Name] = append(errs, fmt.Errorf("model %s: %w", r.Name, err)), openError(r, err)
 			continue
 		}
 		c.names, c.known[r.Name] = append(c.names, r.Name), m
@@ -87,6 +88,9 @@ func (c *catalogue) prepare(ctx context.Context, s *job.Spec) error {
 		if err != nil {
 			return err
 		}
+		if bad := c.bad[s.Model]; bad != nil && !loaded(stats, s.Model) {
+			return bad
+		}
 		if err := offered(stats, c.names, s); err != nil {
 			return err
 		}
@@ -105,6 +109,13 @@ func (c *catalogue) prepare(ctx context.Context, s *job.Spec) error {
 	}
 	s.Seconds = estimate(stats, s)
 	return nil
+}
+
+// loaded reports whether a live worker has a model ready, from files of its own.
+func loaded(stats scheduler.Stats, model string) bool {
+	return slices.ContainsFunc(stats.Workers, func(w scheduler.Worker) bool {
+		return slices.Contains(w.Models, scheduler.Offer{Model: model})
+	})
 }
 
 // offered refuses a model that no live worker has, and chooses one where none is named.

@@ -88,8 +88,13 @@ func queueChange(ctx context.Context, e *environment, what string, args []string
 
 // with does something with the queue that another process keeps.
 func (s *storeFlags) with(ctx context.Context, e *environment, command string, do func(scheduler.Queue) error) (err error) {
-	if err := s.check(command, e); err != nil {
+	if err := s.checkQueue(command, e); err != nil {
 		return err
+	}
+	if s.redis == "" {
+		if err := s.checkData(command, e); err != nil {
+			return err
+		}
 	}
 	q, err := s.dial(ctx)
 	if err != nil {

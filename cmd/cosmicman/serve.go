@@ -81,6 +81,9 @@ func (s *server) run(ctx context.Context) (err error) {
 		}
 		s.log.Error("a model cannot be served: " + strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
+	if s.worker.preload == "" && len(models.names) > 0 {
+		s.worker.preload = models.names[0]
+	}
 	observe := telemetry.Tee(telemetry.Log(s.log), s.totals.Observe)
 	st, err := s.store.open(ctx, observe)
 	if err != nil {

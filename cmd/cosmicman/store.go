@@ -42,6 +42,14 @@ func (s *storeFlags) register(fs *flag.FlagSet, keeper bool) {
 
 // check completes the flags.
 func (s *storeFlags) check(command string, e *environment) error {
+	if err := s.checkQueue(command, e); err != nil {
+		return err
+	}
+	return s.checkData(command, e)
+}
+
+// checkQueue is check without the data folder.
+func (s *storeFlags) checkQueue(command string, e *environment) error {
 	o := s.options
 	switch {
 	case o.LeaseTTL < 100*time.Millisecond:
@@ -56,6 +64,10 @@ func (s *storeFlags) check(command string, e *environment) error {
 	if s.redis == "" && s.socket == "" {
 		s.redis = e.getenv(redisVariable)
 	}
+	return nil
+}
+
+func (s *storeFlags) checkData(command string, e *environment) error {
 	if s.data == "" {
 		dir, err := userData(e.getenv)
 		if err != nil {

@@ -122,9 +122,6 @@ func newDrawer(p parts, c worker.Config) (*drawer, error) {
 	}
 	c.Source, c.Artifacts, c.State = p.store, p.store.artifacts, state
 	c.Memory, c.KeepAlive, c.Preload, c.Pin = int64(w.memory), w.keepAlive, words(w.preload), words(w.pin)
-	if len(c.Preload) == 0 {
-		c.Preload = []string{p.refs[0].Name}
-	}
 	c.LeaseTTL, c.ArtifactTTL = s.options.LeaseTTL, artifactTTL
 	c.Observe, c.Logf = p.observe, logf(p.log)
 	if p.store.observes {
@@ -198,6 +195,9 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 	}
 	files, err := openModels(refs)
 	none := len(files.names) == 0
+	if w.preload == "" && !none {
+		w.preload = files.names[0]
+	}
 	if closing := files.Close(); none {
 		return errors.Join(err, closing)
 	}
