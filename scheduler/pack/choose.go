@@ -15,12 +15,13 @@ func Choose(s State) Choice {
 		stepping += t.images
 		decoding += t.decoding
 	}
-	if stepping == 0 || s.Book.owedBegin <= 0 {
+	decodable := decoding > 0 && !s.Full
+	if s.Book.owedBegin <= 0 || stepping == 0 && !decodable {
 		if c, ok := s.begin(tallies, held); ok {
 			return c
 		}
 	}
-	if decoding > 0 && !s.Full && (stepping == 0 || s.Book.owedDecode <= 0 || decoding >= stepping) {
+	if decodable && (stepping == 0 || s.Book.owedDecode <= 0 || decoding >= stepping) {
 		for i, q := range s.Active {
 			if q.Left <= 0 {
 				return Choice{Action: Decode, Items: []int{i}, Group: q.Group, Model: q.Group.Model}

@@ -1,9 +1,6 @@
 package pack
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 const (
 	window    = 7  // samples kept of one row count
@@ -134,7 +131,6 @@ func (c *curve) knee(most int, efficiency, longest float64) int {
 	return 1
 }
 
-// measurable refuses what cannot be the duration of a call.
-func measurable(seconds float64) bool {
-	return seconds > 0 && !math.IsInf(seconds, 0) && !math.IsNaN(seconds)
-}
+// measurable refuses what cannot be the duration of a call, and would upset sums of
+// squares.
+func measurable(seconds float64) bool { return seconds >= 1e-9 && seconds <= 1e9 }

@@ -54,7 +54,8 @@
 //
 // Both stop everybody's steps. Each therefore owes: after one that took a second,
 // steps get a second (Params.Share a half) before the next of its kind, unless
-// there is nothing to step, or as many images wait to be decoded as there are to
+// there is nothing to step (and, before a begin, nothing to decode either), or as
+// many images wait to be decoded as there are to
 // step (models of few steps spend most of their time in the VAE). So an ended image
 // is decoded soon, ten that end at once do not stop the others for ten decodes, and
 // a flood of images that cannot be begun does not stop those that have.

@@ -142,14 +142,14 @@ func (f *costFile) check(fingerprint, model string) error {
 		return fmt.Errorf("version is %d, expected %d", f.Version, fileVersion)
 	case f.Fingerprint != fingerprint || f.Model != model:
 		return fmt.Errorf("holds the costs of another engine or model")
-	case f.LoadSeconds < 0:
-		return fmt.Errorf("load_seconds is negative")
+	case f.LoadSeconds != 0 && !measurable(f.LoadSeconds):
+		return fmt.Errorf("load_seconds is %v, which is no duration", f.LoadSeconds)
 	case len(f.Groups) > mostGroups:
 		return fmt.Errorf("%d groups, at most %d expected", len(f.Groups), mostGroups)
 	}
 	for _, g := range f.Groups {
 		if g.Height < 1 || g.Width < 1 || g.Tokens < 0 || g.Tried < 0 || g.Tried > mostRows ||
-			g.Memory < 0 || g.Memory > mostRows || g.Decode < 0 {
+			g.Memory < 0 || g.Memory > mostRows || g.Decode != 0 && !measurable(g.Decode) {
 			return fmt.Errorf("group %dx%d/%d: a number is out of range", g.Width, g.Height, g.Tokens)
 		}
 		last := 0

@@ -67,6 +67,16 @@ func TestChoiceOfTheNextTurn(t *testing.T) {
 			b.Began(0.5)
 			return State{Book: b, Models: loaded("m"), Waiting: repeat(1, Waiting{Group: small, Rows: 2})}
 		}, Begin, []int{0}, "m", 0},
+		{"after a begin, what has ended has its turn", func() State {
+			b := gpu()
+			b.Began(0.5)
+			return State{Book: b, Models: loaded("m"), Active: repeat(1, seq(b, small, 2, 0)), Waiting: repeat(1, Waiting{Group: small, Rows: 2})}
+		}, Decode, []int{0}, "m", 0},
+		{"what a begin owes holds nobody up where nothing can be decoded", func() State {
+			b := gpu()
+			b.Began(0.5)
+			return State{Book: b, Full: true, Models: loaded("m"), Active: repeat(1, seq(b, small, 2, 0)), Waiting: repeat(1, Waiting{Group: small, Rows: 2})}
+		}, Begin, []int{0}, "m", 0},
 		{"without room nothing is begun", func() State {
 			b := taught(Params{MaxRows: 4}, Fit{Fixed: 0.16, PerRow: 0.01}, small)
 			return State{Book: b, Models: loaded("m"), Active: repeat(2, seq(b, small, 2, 5)), Waiting: repeat(1, Waiting{Group: small, Rows: 2})}
@@ -320,6 +330,8 @@ func TestUnusableCostFilesChangeNothing(t *testing.T) {
 		"of a newer program":   `{"version":2,"fingerprint":"cpu","model":"m","groups":[]}`,
 		"of another model":     `{"version":1,"fingerprint":"cpu","model":"n","groups":[]}`,
 		"a negative duration":  `{"version":1,"fingerprint":"cpu","model":"m","groups":[{"height":64,"width":64,"tokens":77,"steps":[{"rows":1,"seconds":-1,"samples":1}]}]}`,
+		"no time at all":       `{"version":1,"fingerprint":"cpu","model":"m","groups":[{"height":64,"width":64,"tokens":77,"steps":[{"rows":1,"seconds":5e-324,"samples":1}]}]}`,
+		"loading for ages":     `{"version":1,"fingerprint":"cpu","model":"m","load_seconds":1e300,"groups":[]}`,
 		"row counts unordered": `{"version":1,"fingerprint":"cpu","model":"m","groups":[{"height":64,"width":64,"tokens":77,"steps":[{"rows":2,"seconds":1,"samples":1},{"rows":2,"seconds":1,"samples":1}]}]}`,
 		"no size":              `{"version":1,"fingerprint":"cpu","model":"m","groups":[{"height":0,"width":64,"tokens":77,"steps":[]}]}`,
 	} {
