@@ -57,7 +57,8 @@
 //     Watch callers come again, and a Watch that has begun goes on by itself.
 //   - Redis comes back empty: watches end with job.Lost, writes of workers are refused
 //     with job.NotFound, new jobs are accepted.
-//   - Redis is out of memory: Submit and Put are job.Overloaded and nothing was written.
+//   - Redis is out of memory: Submit is job.Unavailable with a time to come again, Put
+//     job.Overloaded, and nothing was written.
 //   - Redis fails over to a replica, which may lack the last moments: what was
 //     acknowledged in them is lost, as far as min-replicas-to-write does not prevent it.
 //   - An answer is lost: calls are repeated with the same ID. A Lease whose answer

@@ -186,7 +186,7 @@ func TestAFullRedisRefusesNewJobsAndLetsRunningOnesEnd(t *testing.T) {
 	s.set("maxmemory", "1mb") // less than it has
 	sub := submission()
 	_, err = q.Submit(within(t), sub)
-	kind(t, "submit", err, job.Overloaded)
+	kind(t, "submit", err, job.Unavailable)
 	if e, ok := err.(*job.Error); !ok || e.RetryAfter <= 0 {
 		t.Errorf("refusal is %#v, expected a time to come again", err)
 	}

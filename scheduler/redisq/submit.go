@@ -3,8 +3,11 @@ package redisq
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"cosmicman/job"
 )
@@ -61,6 +64,9 @@ func (s *Store) Submit(ctx context.Context, sub job.Submission) (job.Status, err
 	}
 	if job.KindOf(err) == job.Overloaded {
 		s.o.Observe(job.Event{Type: job.EventShed, Time: time.Now(), Job: sub.ID, Model: sub.Spec.Model, Tenant: sub.Spec.Tenant, Images: sub.Spec.Count, Err: err})
+	}
+	if e, ok := errors.AsType[*job.Error](err); ok && redis.HasErrorPrefix(e.Cause, "OOM") {
+		e.Kind = job.Unavailable // nobody asked for too much: it is the store that has to be mended
 	}
 	return job.Status{}, err
 }
