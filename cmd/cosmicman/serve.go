@@ -91,6 +91,7 @@ func (s *server) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	models.queue = st
+	st.warn(ctx, s.log)
 
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.addr)
@@ -102,7 +103,22 @@ func (s *server) run(ctx context.Context) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer s.tellTotals()
-	return s.serve(ctx, listener, s.config(models, st), draw)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var failed error
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-st.failed: // nothing can be accepted or recorded: whoever started this starts it anew
+			failed = st.why()
+			stop()
+		case <-ctx.Done():
+		}
+	})
+	err = s.serve(ctx, listener, s.config(models, st), draw)
+	stop()
+	watch.Wait()
+	return errors.Join(failed, err)
 }
 
 // drawing is what draws until its context ends; nil with nothing to draw with.

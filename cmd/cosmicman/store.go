@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -116,6 +117,22 @@ type store struct {
 	artifacts scheduler.Artifacts
 	observes  bool           // the queue tells its events in this process
 	close     []func() error // in this order
+
+	failed <-chan struct{} // closed when the queue is of no use until it is opened anew; nil: never
+	why    func() error    // it has failed
+}
+
+// warn logs what is wrong with the queue's settings.
+func (s *store) warn(ctx context.Context, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	stats, err := s.Stats(ctx)
+	if err != nil {
+		log.Warn("the queue cannot be used as it is: " + err.Error())
+	}
+	for _, w := range stats.Warning {
+		log.Warn(w)
+	}
 }
 
 func (s *store) Close() error {
@@ -143,7 +160,7 @@ func (s *storeFlags) open(ctx context.Context, observe func(job.Event)) (*store,
 		}
 		return nil, err
 	}
-	out := &store{Queue: q, observes: true, close: []func() error{q.Close}}
+	out := &store{Queue: q, observes: true, close: []func() error{q.Close}, failed: q.Failed(), why: q.Err}
 	files, err := artifact.OpenFiles(filepath.Join(s.data, "artifacts"), int64(s.artifactBytes))
 	if err != nil {
 		return nil, errors.Join(err, out.Close())

@@ -221,6 +221,7 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	st.warn(ctx, log)
 	d, err := newDrawer(parts{&m, refs, &w, &s, st, observe, log}, worker.Config{RestartAfterOOM: true})
 	if err != nil {
 		return err

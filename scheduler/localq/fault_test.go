@@ -105,6 +105,10 @@ func TestAFullDiskRefusesAndLosesNothing(t *testing.T) {
 	if _, err := s.Stats(bg); job.KindOf(err) != job.Unavailable {
 		t.Errorf("stats: %v, expected unavailable", err)
 	}
+	<-s.Failed()
+	if err := s.Err(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("the store failed because of %v, want the full disk", err)
+	}
 	if err := <-waiting; job.KindOf(err) != job.Unavailable {
 		t.Errorf("the lease that waited ends with %v, expected unavailable", err)
 	}

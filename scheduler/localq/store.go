@@ -20,8 +20,9 @@ type Store struct {
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
-	broken    error  // a change could not be written
-	seq       uint64 // of the job accepted last
+	broken    error         // a change could not be written
+	failed    chan struct{} // closed when broken is set
+	seq       uint64        // of the job accepted last
 	changes   uint64
 	jobs      map[job.ID]*entry
 	keys      map[tenantKey]*entry // by tenant and idempotency key
@@ -78,6 +79,7 @@ func newStore(o scheduler.Options) *Store {
 	return &Store{
 		o:        o,
 		manual:   manual,
+		failed:   make(chan struct{}),
 		jobs:     map[job.ID]*entry{},
 		keys:     map[tenantKey]*entry{},
 		held:     map[string]map[*image]struct{}{},
@@ -121,8 +123,20 @@ func (s *Store) poison(err error) {
 		err = unavailable(err, "the queue could not write a change and accepts nothing until it is opened anew")
 	}
 	s.broken = err
+	close(s.failed)
 	s.dismissWatchers(err)
 	s.wakeAll()
+}
+
+// Failed is closed when a change could not be written: from then on every call fails,
+// until the store is opened anew. Err says why.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Err returns why the store has failed, nil while it has not.
+func (s *Store) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
 }
 
 // Close ends the store: calls that wait return, watchers' channels are closed
