@@ -212,7 +212,9 @@ func (d *device) look() bool {
 func (d *device) turn() {
 	d.hear()
 	if d.draining {
-		d.giveBack()
+		if d.giveBack(); d.id == "" {
+			return // that was all it had
+		}
 	}
 	d.fetch()
 	c := pack.Choose(d.state())

@@ -225,16 +225,21 @@ func (s *simulation) full(d *device) {
 }
 
 // wake lets devices that wait look, by chance, until so many images can have found
-// one or a few in a row have found nothing.
+// one or a few in a row have found nothing. They look after what happens now.
 func (s *simulation) wake(images int) {
-	for misses := 0; misses < 4 && images > 0 && len(s.hungry) > 0; {
-		if s.hungry[s.r.IntN(len(s.hungry))].look() {
-			images--
-			misses = 0
-		} else {
-			misses++
-		}
+	if len(s.hungry) == 0 {
+		return
 	}
+	s.clock.after(0, func() {
+		for misses := 0; misses < 4 && images > 0 && len(s.hungry) > 0; {
+			if s.hungry[s.r.IntN(len(s.hungry))].look() {
+				images--
+				misses = 0
+			} else {
+				misses++
+			}
+		}
+	})
 }
 
 // check keeps the first answer that should not be.
