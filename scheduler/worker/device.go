@@ -168,6 +168,9 @@ func (d *device) publish() {
 		}
 		signal(w.news)
 	}
+	if (len(d.active) == 0) != (w.active == 0) { // whoever looks at the queue sees it busy, or idle, at once
+		signal(w.news)
+	}
 	w.target, w.gulp, w.onDevice, w.active = target, gulp, pack.Held(s), len(d.active)
 	if costs != nil {
 		w.costs = costs
