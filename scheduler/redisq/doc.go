@@ -55,6 +55,8 @@
 //
 //   - Redis cannot be reached: job.Unavailable after at most patience; Lease and
 //     Watch callers come again, and a Watch that has begun goes on by itself.
+//   - Redis was away for longer than leases and watchers may be silent: who lives has
+//     half a LeaseTTL to say so, and no attempt is counted. So it is when its clock jumps.
 //   - Redis comes back empty: watches end with job.Lost, writes of workers are refused
 //     with job.NotFound, new jobs are accepted.
 //   - Redis is out of memory: Submit is job.Unavailable with a time to come again, Put

@@ -47,6 +47,38 @@ func TestARedisThatIsKilledAndStartedAgainLosesNothing(t *testing.T) {
 	t.Logf("killed Redis with 49 queued and 1 running; of 50 jobs 50 were completed, none lost")
 }
 
+func TestARedisThatWasAwayForLongTakesNobodyForDead(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "--appendfsync", "always")
+	o := scheduler.Options{LeaseTTL: time.Second, WatchTTL: time.Second, MaxAttempts: 1}
+	q := open(t, s.url(), o)
+	for range 3 {
+		open(t, s.url(), o) // any of them may look first
+	}
+	sub := submission()
+	sub.Watcher = "someone"
+	id := submit(t, q, sub)
+	updates, err := q.Watch(within(t), id, "someone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := lease(t, q, "w")
+	s.kill()
+	time.Sleep(4 * time.Second)
+	s.start()
+	eventually(t, "beat", func(ctx context.Context) error {
+		lost, err := q.Beat(ctx, scheduler.Worker{ID: "w"}, []job.Ref{l.Ref})
+		if len(lost) > 0 {
+			t.Errorf("the worker has lost %v", lost)
+		}
+		return err
+	})
+	finish(t, q, l)
+	if u := last(t, updates); u.Status.State != job.Completed || u.Status.Images[0].Attempts != 0 {
+		t.Errorf("the watch ended with %+v", u.Status)
+	}
+}
+
 func TestAWaitingLeaseGoesOnWhenRedisIsBack(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)

@@ -3,6 +3,7 @@
 -- ARGV: worker, its description as JSON, its offers as a JSON list (members of OFFERS
 --   without the worker), then for each lease: id, image from 1, token
 -- Answers: 'ok', events, numbers of the leases that it has no more, from 0
+grace()
 reclaim(16)
 local worker, offers = ARGV[5], ARGV[7]
 if call('HGET', OFFERED, worker) ~= offers then

@@ -5,6 +5,7 @@
 -- Answers: 'ok', events, 1 if there is more to do | 'not yet', ''
 local last = tonumber(call('HGET', COUNT, 'tidied') or 0)
 if ARGV[6] ~= '1' and now >= last and now < last + tonumber(ARGV[5]) then return {'not yet', ''} end
+grace()
 call('HSET', COUNT, 'tidied', now)
 call('SET', SCHEMA, ARGV[7], 'NX') -- a Redis that came back empty has none
 

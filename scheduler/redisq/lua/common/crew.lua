@@ -45,3 +45,16 @@ local function offered(s, other)
   end
   return false
 end
+
+-- grace gives who is about to be taken for dead more time when nobody has tidied up for
+-- a while: Redis, or the way to it, was away, or its clock has jumped, so that nobody
+-- could say that he lives.
+local function grace()
+  local last = tonumber(call('HGET', COUNT, 'tidied') or 0)
+  if now - last <= 3000 then return end
+  call('HSET', COUNT, 'tidied', now)
+  local till = now + math.max(math.floor(TTL / 2), 3000)
+  for _, key in ipairs({LEASES, WATCHED, ALIVE}) do
+    for _, member in ipairs(call('ZRANGEBYSCORE', key, '-inf', till)) do call('ZADD', key, till, member) end
+  end
+end
