@@ -14,7 +14,7 @@ import (
 // TestFault01KilledWorkersLoseNothing kills workers in the middle of images.
 func TestFault01KilledWorkersLoseNothing(t *testing.T) {
 	t.Parallel()
-	killWorkers(t, 4)
+	killWorkers(t, 3)
 }
 
 // killWorkers kills the worker of an image that is being drawn, while clients keep

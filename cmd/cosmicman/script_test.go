@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cosmicman": main})
+	testscript.Main(m, map[string]func(){"cosmicman": main, "leaking": leaking})
 }
 
 // library is where `make runtime` puts ONNX Runtime.
