@@ -68,15 +68,25 @@ func (c *change) start(img *image, worker, fingerprint string, inProcess bool) {
 func (c *change) hold(img *image) {
 	s := c.s
 	img.leased = c.now
-	img.lease = c.at(img.lease, c.now.Add(s.o.LeaseTTL), func(c *change) {
-		c.fail(img, job.Errorf(job.Crashed, "the worker was not heard from for %v", c.s.o.LeaseTTL))
-	})
+	img.lease = c.at(img.lease, c.now.Add(s.o.LeaseTTL), func(c *change) { c.lapse(img) })
 	images := s.held[img.state.Worker]
 	if images == nil {
 		images = map[*image]struct{}{}
 		s.held[img.state.Worker] = images
 	}
 	images[img] = struct{}{}
+}
+
+// lapse ends a lease whose time is over. Far too late means that this process stood
+// still (a suspended machine, SIGSTOP), so that no beat could have been heard:
+// then workers have half a lease to say that they live.
+func (c *change) lapse(img *image) {
+	ttl := c.s.o.LeaseTTL
+	if late := c.now.Sub(img.lease.at); late > max(ttl/4, time.Second) {
+		img.lease = c.at(img.lease, c.now.Add(ttl/2), func(c *change) { c.lapse(img) })
+		return
+	}
+	c.fail(img, job.Errorf(job.Crashed, "the worker was not heard from for %v", ttl))
 }
 
 // unhold takes an image from its worker, or out of the queue.

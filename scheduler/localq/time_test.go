@@ -202,7 +202,7 @@ func TestWithAClockOfItsOwnTimePassesInSweep(t *testing.T) {
 	if next := s.Sweep(); !next.Equal(clock.now.Add(30 * time.Second)) {
 		t.Errorf("the next thing is due at %v, expected in 30 s", next)
 	}
-	clock.now = clock.now.Add(time.Minute)
+	clock.now = clock.now.Add(31 * time.Second)
 	if st := get(t, s, id); st.State != job.InProgress || st.Images[0].State != job.InProgress {
 		t.Errorf("before Sweep the image is %s", st.Images[0].State)
 	}
@@ -211,6 +211,28 @@ func TestWithAClockOfItsOwnTimePassesInSweep(t *testing.T) {
 	}
 	if st := get(t, s, id); st.Images[0].State != job.Queued || st.Images[0].Attempts != 1 {
 		t.Errorf("after Sweep the image is %+v", st.Images[0])
+	}
+}
+
+// TestAProcessThatStoodStillTakesNobodyForDead lets a minute pass in which nobody
+// could beat, since the store's process was stopped.
+func TestAProcessThatStoodStillTakesNobodyForDead(t *testing.T) {
+	clock := newClock()
+	s := inMemory(t, scheduler.Options{Now: clock.Now})
+	beating, silent := submit(t, s), submit(t, s)
+	leases := []scheduler.Lease{lease(t, s, request("w")), lease(t, s, request("x"))}
+	clock.now = clock.now.Add(time.Minute)
+	s.Sweep()
+	if lost, err := s.Beat(bg, scheduler.Worker{ID: "w"}, []job.Ref{leases[0].Ref}); err != nil || len(lost) > 0 {
+		t.Errorf("the first beat afterwards: lost %v, %v", lost, err)
+	}
+	clock.now = clock.now.Add(16 * time.Second)
+	s.Sweep()
+	if img := get(t, s, beating).Images[0]; img.State != job.InProgress || img.Attempts != 0 {
+		t.Errorf("the image of the worker that beat is %+v", img)
+	}
+	if img := get(t, s, silent).Images[0]; img.State != job.Queued || img.Attempts != 1 {
+		t.Errorf("the image of the worker that stayed silent is %+v", img)
 	}
 }
 
