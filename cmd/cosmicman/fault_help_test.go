@@ -82,7 +82,7 @@ func launch(t *testing.T, args ...string) *program {
 // launchAs starts a program of TestMain's list.
 func launchAs(t *testing.T, name string, args ...string) *program {
 	t.Helper()
-	self, err := os.Executable()
+	self, err := exec.LookPath(name) // testscript puts the test's program there under this name
 	if err != nil {
 		t.Fatal(err)
 	}

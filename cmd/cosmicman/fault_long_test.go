@@ -18,4 +18,4 @@ func TestLongFault09TenThousandRequestsLeaveNothingOpen(t *testing.T) {
 	manyRequests(t, 10_000, 5)
 }
 
-func TestLongFault23MemoryStaysAndALeakIsSeen(t *testing.T) { t.Parallel(); soak(t, 8, 120) }
+func TestLongFault23MemoryStaysAndALeakIsSeen(t *testing.T) { t.Parallel(); soak(t, 6, 80) }

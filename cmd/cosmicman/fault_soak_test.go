@@ -104,7 +104,7 @@ func (p *program) goroutines() int {
 
 const (
 	// leak is what the control loses with each image.
-	leak = 2 << 20
+	leak = 4 << 20
 	// growth of memory from which on a program counts as leaking.
 	growth = 40 << 20
 )
@@ -132,7 +132,7 @@ func (l *leaky) Write(p []byte) (int, error) {
 // one that leaks.
 func TestFault23MemoryStaysAndALeakIsSeen(t *testing.T) {
 	t.Parallel()
-	soak(t, 3, 20)
+	soak(t, 3, 10)
 }
 
 func soak(t *testing.T, rounds, images int) {
