@@ -3,7 +3,6 @@ package localq
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"cosmicman/job"
 )
@@ -11,7 +10,7 @@ import (
 // Submit is that of [scheduler.Client]. A job that alone is above MaxSeconds is
 // accepted when nothing else waits.
 func (s *Store) Submit(ctx context.Context, sub job.Submission) (job.Status, error) {
-	if err := check(sub); err != nil {
+	if err := sub.Check(); err != nil {
 		return job.Status{}, err
 	}
 	spec, err := json.Marshal(sub.Spec)
@@ -58,28 +57,6 @@ func (s *Store) Submit(ctx context.Context, sub job.Submission) (job.Status, err
 		return job.Status{}, err
 	}
 	return status, pending.settle()
-}
-
-// check refuses a submission that the queue could not hold.
-func check(sub job.Submission) error {
-	fault := func(field, format string, args ...any) error {
-		err := job.Errorf(job.Invalid, format, args...)
-		err.Field = field
-		return err
-	}
-	switch spec := sub.Spec; {
-	case sub.ID == "" || strings.Contains(string(sub.ID), "/"):
-		return fault("id", "%.60q is not the ID of a job", sub.ID)
-	case spec.Model == "":
-		return fault("model", "the job names no model")
-	case spec.Count < 1 || spec.Count > maxImages:
-		return fault("count", "the job asks for %d images, expected 1 to %d", spec.Count, maxImages)
-	case spec.Priority < job.High || spec.Priority > job.Low:
-		return fault("priority", "the priority is %d, expected -1, 0 or 1", int(spec.Priority))
-	case !(spec.Seconds >= 0 && spec.Seconds < 1e12):
-		return fault("seconds", "the job is estimated at %v seconds an image, expected 0 or more", spec.Seconds)
-	}
-	return nil
 }
 
 // known returns the job that a submission repeats, nil when it is new. A key

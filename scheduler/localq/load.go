@@ -11,9 +11,6 @@ import (
 	"cosmicman/job"
 )
 
-// maxImages bounds the images of a job.
-const maxImages = 100_000
-
 // load reads what the disk has into an empty store. Leases of workers that lived in
 // the process that held the store count as crashes.
 func (s *Store) load() error {
@@ -144,7 +141,7 @@ func readAccepted(key string, value []byte) (*entry, error) {
 		spec = job.Spec{Needs: least.Needs, Tenant: least.Tenant, Model: least.Model, Count: least.Count, Seconds: least.Seconds, Detached: true}
 		opaque = true
 	}
-	if spec.Count < 1 || spec.Count > maxImages || spec.Priority < job.High || spec.Priority > job.Low {
+	if spec.Count < 1 || spec.Count > job.MaxImages || spec.Priority < job.High || spec.Priority > job.Low {
 		return nil, damaged(key, fmt.Errorf("it has %d images and priority %d", spec.Count, spec.Priority))
 	}
 	e := newEntry(job.ID(key[2:]), spec)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,13 +11,10 @@ import (
 	"cosmicman/job"
 )
 
-// maxImages bounds a job, whose state is one record.
-const maxImages = 1000
-
 // Submit is that of [scheduler.Client]. A job that alone is above MaxSeconds is
 // accepted when nothing else waits.
 func (s *Store) Submit(ctx context.Context, sub job.Submission) (job.Status, error) {
-	if err := checkSubmission(sub); err != nil {
+	if err := sub.Check(); err != nil {
 		return job.Status{}, err
 	}
 	spec, err := json.Marshal(sub.Spec)
@@ -69,28 +65,6 @@ func (s *Store) Submit(ctx context.Context, sub job.Submission) (job.Status, err
 		e.Kind = job.Unavailable // nobody asked for too much: it is the store that has to be mended
 	}
 	return job.Status{}, err
-}
-
-// checkSubmission refuses what the queue could not hold.
-func checkSubmission(sub job.Submission) error {
-	fault := func(field, format string, args ...any) error {
-		err := job.Errorf(job.Invalid, format, args...)
-		err.Field = field
-		return err
-	}
-	switch spec := sub.Spec; {
-	case sub.ID == "" || strings.ContainsAny(string(sub.ID), "\x00\x01"):
-		return fault("id", "%.60q is not the ID of a job", sub.ID)
-	case spec.Model == "":
-		return fault("model", "the job names no model")
-	case spec.Count < 1 || spec.Count > maxImages:
-		return fault("count", "the job asks for %d images, expected 1 to %d", spec.Count, maxImages)
-	case spec.Priority < job.High || spec.Priority > job.Low:
-		return fault("priority", "the priority is %d, expected -1, 0 or 1", int(spec.Priority))
-	case !(spec.Seconds >= 0 && spec.Seconds < 1e6):
-		return fault("seconds", "the job is estimated at %v seconds an image, expected 0 to a million", spec.Seconds)
-	}
-	return nil
 }
 
 // microseconds is how seconds are counted in Redis: whole, so that sums come out even.
