@@ -161,14 +161,14 @@ func (b *schedulerBench) saturated(ctx context.Context) (err error) {
 	// Equal requests have one text, which the engine encodes once: Begin takes no time.
 	e := &workertest.Engine{Fixed: 40 * time.Millisecond, PerRow: time.Millisecond, Decode: 10 * time.Millisecond}
 	const steps = 20
-	offline, batch := 0.0, 0
+	before, batch := 0.0, 0
 	for n := 4; n <= 32; n *= 2 {
 		rate, err := offlineRate(ctx, e, n, steps)
 		if err != nil {
 			return err
 		}
-		if rate > offline {
-			offline, batch = rate, n
+		if rate > before {
+			before, batch = rate, n
 		}
 	}
 	var seen busySpell
@@ -187,6 +187,11 @@ func (b *schedulerBench) saturated(ctx context.Context) (err error) {
 	if err := s.await(ctx, id); err != nil {
 		return err
 	}
+	after, err := offlineRate(ctx, e, batch, steps)
+	if err != nil {
+		return err
+	}
+	offline := (before + after) / 2 // so that a load that comes or goes touches both
 	// Images end in waves, so a count of those in a spell of time would depend on where
 	// in a wave it begins and ends; the rows stepped do not.
 	spell := seen.ended.Sub(seen.begun).Seconds()

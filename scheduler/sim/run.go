@@ -30,6 +30,12 @@ type Config struct {
 	Clients int
 	// Ahead multiplies how many images a worker holds; 0 is 1: what the policy wants.
 	Ahead float64
+	// LoadOffer multiplies the LoadSeconds that a worker offers, thus how long images of
+	// a model that it has not loaded are left to others; 0 is 1.
+	LoadOffer float64
+	// LoadPause is how many times the time of a load must have passed since a worker's
+	// last one before it offers, while it has anything to do, a model that is not loaded.
+	LoadPause float64
 }
 
 // simulation is one run.

@@ -37,7 +37,7 @@ func play(t *testing.T, c sim.Config) *sim.Report {
 
 // fleet is a rough day on workers several times as fast as two cores.
 func fleet(workers int, span time.Duration) sim.Config {
-	costs := sim.Costs{Fixed: 0.02, PerRow: 0.4, Decode: 1.5, Begin: 0.02, PerBegin: 0.05, Load: 15, Record: 0.15}
+	costs := sim.Costs{Fixed: 0.02, PerRow: 0.5, Decode: 2, Begin: 0.02, PerBegin: 0.05, Load: 15, Record: 0.15}
 	return sim.Config{Seed: 4, Workers: workers, Span: span, Costs: func(int) sim.Costs { return costs },
 		Options: scheduler.Options{MaxJobs: 100 * workers, MaxSeconds: 900},
 		Traffic: sim.Day(), Faults: sim.Rough(), Memory: 1}

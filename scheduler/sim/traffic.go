@@ -30,7 +30,8 @@ type Traffic struct {
 	Models  []string // the first is asked for most: four times in five where there are others
 	Repeat  float64  // share of submissions that are sent twice, as after a lost answer
 	Patient time.Duration
-	// Drawing draws what is asked for; nil: sizes of 512, 768 and 1024, 10 to 50 steps, guidance in 7 of 10.
+	// Drawing draws what is asked for; nil: four sizes from 512x512 to
+	// 1024x1024, 10 to 50 steps, guidance in 7 of 10.
 	Drawing func(r *rand.Rand) job.Drawing
 }
 
@@ -56,11 +57,17 @@ func Mixed(r *rand.Rand) job.Drawing {
 	return d
 }
 
-// anySize is Mixed at 512, 768 and 1024 pixels.
+// anySize is Mixed in four sizes, half of them the usual one.
 func anySize(r *rand.Rand) job.Drawing {
 	d := Mixed(r)
-	sizes := []int{512, 512, 512, 512, 512, 512, 768, 768, 768, 1024}
-	d.Width, d.Height = sizes[r.IntN(len(sizes))], sizes[r.IntN(len(sizes))]
+	switch x := r.IntN(10); {
+	case x < 3:
+		d.Height = 768
+	case x < 4:
+		d.Width = 768
+	case x < 5:
+		d.Width, d.Height = 1024, 1024
+	}
 	return d
 }
 
