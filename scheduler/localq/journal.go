@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -24,6 +25,7 @@ type journal struct {
 	db    *pebble.DB
 	lock  *pebble.Lock
 	syncs atomic.Int64
+	await atomic.Int64          // appended changes that are not known to be on disk
 	fault atomic.Pointer[error] // of the first write that failed
 
 	opening atomic.Bool
@@ -53,6 +55,7 @@ func openJournal(dir string, fs vfs.FS) (*journal, error) {
 		MemTableStopWritesThreshold: 8,
 		L0StopWritesThreshold:       1000, // writers, who hold the store's mutex, had better not wait
 		CacheSize:                   4 << 20,
+		WALMinSyncInterval:          j.pause,
 	})
 	if err == nil {
 		err = j.checkSchema()
@@ -140,7 +143,9 @@ func (j *journal) append(records []record) (wait func() error, err error) {
 	if err := j.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return nil, j.fail(err)
 	}
+	j.await.Add(1)
 	return func() error {
+		defer j.await.Add(-1)
 		if err := batch.SyncWait(); err != nil {
 			return j.fail(err)
 		}
@@ -150,6 +155,16 @@ func (j *journal) append(records []record) (wait func() error, err error) {
 		}
 		return batch.Close()
 	}, nil
+}
+
+// pause is the least time between the end of a sync and the next one: none while few
+// wait, so that an idle store syncs at once; under load enough for others to join.
+func (j *journal) pause() time.Duration {
+	const many = 8
+	if j.await.Load() < many {
+		return 0
+	}
+	return 500 * time.Microsecond
 }
 
 // each calls f with every record of a prefix, in the order of the keys.
