@@ -6,7 +6,7 @@ GO ?= go
 # A path or hub name of a model: `make run MODEL=/path/to/model`.
 MODEL ?=
 # The longest that one package's tests may take; beyond it go test stops them and prints every goroutine.
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 40m
 LONG_TIMEOUT ?= 85m
 
 export CGO_ENABLED := 1

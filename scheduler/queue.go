@@ -143,6 +143,8 @@ type Stats struct {
 	Oldest  time.Time      `json:"oldest,omitzero"`
 	Workers []Worker       `json:"workers"`           // alive
 	Warning []string       `json:"warning,omitempty"` // what is wrong with the store's settings
+
+	LeaseTTL time.Duration `json:"lease_ttl"` // the store's, in nanoseconds
 }
 
 // Options of a store. Zero values mean the defaults.

@@ -23,6 +23,7 @@ import (
 // storeFlags say where the queue is, and finished images.
 type storeFlags struct {
 	redis, data, socket string
+	keeper              bool
 	artifactBytes       bytesValue
 	options             scheduler.Options
 }
@@ -30,11 +31,14 @@ type storeFlags struct {
 // register adds the flags of whoever uses the queue, and for its keeper those of the
 // queue itself.
 func (s *storeFlags) register(fs *flag.FlagSet, keeper bool) {
+	s.keeper = keeper
 	fs.StringVar(&s.redis, "redis", "", "redis://host:port, for a queue that several machines share (default: $COSMICMAN_REDIS_URL)")
 	fs.StringVar(&s.data, "data", "", "folder of the queue, finished images and what was learned (default: a folder of the user's)")
 	fs.Var(&s.artifactBytes, "max-artifact-bytes", "of finished images that are kept; 0: as many as the disk takes, 1G in Redis")
-	fs.DurationVar(&s.options.LeaseTTL, "lease-ttl", 30*time.Second, "after which a silent worker has died; one value for all processes")
-	if keeper {
+	if !keeper {
+		fs.DurationVar(&s.options.LeaseTTL, "lease-ttl", 0, "after which a silent worker has died; 0: what the queue's keeper says")
+	} else {
+		fs.DurationVar(&s.options.LeaseTTL, "lease-ttl", 30*time.Second, "after which a silent worker has died")
 		fs.IntVar(&s.options.MaxJobs, "max-jobs", 10000, "jobs that may wait and run; more are refused")
 		fs.Float64Var(&s.options.MaxSeconds, "max-seconds", 0, "estimated device seconds that may wait for each worker; 0: any")
 		fs.IntVar(&s.options.MaxAttempts, "max-attempts", 3, "starts of an image that end in a crash or an error, until its job is given up")
@@ -53,7 +57,7 @@ func (s *storeFlags) check(command string, e *environment) error {
 func (s *storeFlags) checkQueue(command string, e *environment) error {
 	o := s.options
 	switch {
-	case o.LeaseTTL < 100*time.Millisecond:
+	case o.LeaseTTL < 100*time.Millisecond && (s.keeper || o.LeaseTTL != 0):
 		return usagef("%s: --lease-ttl is %v, expected at least 100ms", command, o.LeaseTTL)
 	case o.MaxJobs < 0:
 		return usagef("%s: --max-jobs is %d, expected a positive number", command, o.MaxJobs)
@@ -193,10 +197,11 @@ func (s *storeFlags) served(ctx context.Context) bool {
 }
 
 func (s *storeFlags) openRedis(ctx context.Context) (*store, error) {
-	q, err := redisq.Open(ctx, redisq.Config{URL: s.redis, Options: s.options})
+	q, err := redisq.Open(ctx, redisq.Config{URL: s.redis, Options: s.options, Keep: s.keeper})
 	if err != nil {
 		return nil, err
 	}
+	s.options.LeaseTTL = q.Options().LeaseTTL
 	most := int64(s.artifactBytes)
 	if most == 0 {
 		most = redisArtifactBytes
@@ -214,11 +219,17 @@ func (s *storeFlags) dial(ctx context.Context) (scheduler.Queue, error) {
 
 // join opens the store that another process keeps.
 func (s *storeFlags) join(ctx context.Context, observe func(job.Event)) (*store, error) {
-	s.options.Retention, s.options.Observe = retention, observe
+	s.options.Observe = observe
 	if s.redis != "" {
 		return s.openRedis(ctx)
 	}
 	c := socket.Dial(s.socket)
+	if s.options.LeaseTTL == 0 {
+		asked, cancel := context.WithTimeout(ctx, 2*time.Second)
+		stats, _ := c.Stats(asked) // whoever keeps the queue may not be there yet: then the usual value
+		cancel()
+		s.options.LeaseTTL = stats.LeaseTTL
+	}
 	files, err := artifact.OpenFiles(filepath.Join(s.data, "artifacts"), int64(s.artifactBytes))
 	if err != nil {
 		return nil, errors.Join(err, c.Close())

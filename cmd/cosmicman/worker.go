@@ -138,7 +138,11 @@ func newDrawer(p parts, c worker.Config) (*drawer, error) {
 func withoutEchoes(observe func(job.Event)) func(job.Event) {
 	return func(e job.Event) {
 		switch e.Type {
-		case job.EventFinished, job.EventFenced, job.EventRevoked:
+		case job.EventFinished, job.EventRevoked:
+		case job.EventFenced:
+			if e.Err == nil { // found out by a beat, not by a write
+				observe(e)
+			}
 		default:
 			observe(e)
 		}

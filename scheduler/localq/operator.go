@@ -21,7 +21,7 @@ func (s *Store) Stats(ctx context.Context) (scheduler.Stats, error) {
 	}
 	st := scheduler.Stats{
 		Queued: s.queued, Running: s.running, Jobs: s.open, Dead: len(s.dead),
-		Seconds: max(0, s.seconds), Models: map[string]int{}, Workers: s.crew.list(),
+		Seconds: max(0, s.seconds), Models: map[string]int{}, Workers: s.crew.list(), LeaseTTL: s.o.LeaseTTL,
 	}
 	for _, l := range s.order.lanes {
 		st.Models[l.model] += l.images

@@ -24,6 +24,9 @@ type Config struct {
 	// Redis know nothing of each other.
 	Prefix  string
 	Options scheduler.Options
+	// Keep writes the options into the queue, for those that join it: a process without
+	// Keep takes what it leaves zero from there. The last keeper's count.
+	Keep bool
 }
 
 const (

@@ -16,6 +16,7 @@
 // touches. Names in members are escaped: no NUL is in them but those written here as |.
 //
 //	schema    the schema's version
+//	options   what the queue's keeper said of leases, attempts, retention, for those that join
 //	count     jobs (not ended), us (estimated device µs not drawn yet), seq, tidied
 //	jobs      id -> state of the job and its images, JSON with short names (record.go)
 //	specs     id -> job.Spec as accepted, never looked into

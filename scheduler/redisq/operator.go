@@ -39,6 +39,7 @@ func (s *Store) Stats(ctx context.Context) (scheduler.Stats, error) {
 	st := scheduler.Stats{
 		Queued: int(r.int(2)), Running: int(r.int(3)), Jobs: int(r.int(4)), Dead: int(r.int(5)), Seconds: float64(r.int(6)) / 1e6,
 		Oldest: at(r.int(7)), Models: map[string]int{}, Warning: warnings,
+		LeaseTTL: s.o.LeaseTTL,
 	}
 	models, workers := r.list(8), r.list(9)
 	for i := 0; i+1 < len(models); i += 2 {

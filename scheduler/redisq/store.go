@@ -21,6 +21,7 @@ const schema = 1
 // Store is the queue. It implements [scheduler.Queue].
 type Store struct {
 	o       scheduler.Options
+	keep    bool   // Config.Keep
 	base    string // of all keys
 	keys    []string
 	head    []any // arguments that every script begins with
@@ -60,22 +61,26 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	silence()
-	o := c.Options.WithDefaults()
 	base := "{" + cmp.Or(c.Prefix, "cosmicman") + "}:"
-	ms := func(d time.Duration) any { return max(1, d.Milliseconds()) }
 	s := &Store{
-		o: o, base: base, keys: keysOf(base), head: []any{ms(o.LeaseTTL), ms(o.Retention), ms(o.DeadFor), o.MaxAttempts},
+		keep: c.Keep, base: base, keys: keysOf(base),
 		process: rand.Text(), scripts: sc, client: k.client(k.options.PoolSize), listener: k.client(2),
 		bell:    newBell(),
 		watches: watches{all: map[job.ID]map[*watch]struct{}{}, kick: make(chan struct{}, 1)},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
-	if err := s.check(ctx); err != nil {
+	err = s.check(ctx)
+	if err == nil {
+		s.o, err = s.agree(ctx, c.Options, c.Keep)
+	}
+	if err != nil {
 		s.end()
 		_ = s.client.Close()
 		_ = s.listener.Close()
 		return nil, err
 	}
+	ms := func(d time.Duration) any { return max(1, d.Milliseconds()) }
+	s.head = []any{ms(s.o.LeaseTTL), ms(s.o.Retention), ms(s.o.DeadFor), s.o.MaxAttempts}
 	s.tasks.Go(s.listen)
 	s.tasks.Go(s.tidy)
 	s.tasks.Go(s.refresh)
