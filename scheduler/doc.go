@@ -103,8 +103,9 @@
 //     is soon one whose oldest image has waited for longer than loading takes, on every
 //     worker: they load in turns, and draw little between. Asking for longer waits does not
 //     help, since all waits grow. A worker that has other work and offers to load only
-//     once ten times the duration of a load has passed since its last one does
-//     (sim.Config.LoadPause): loading then takes at most a tenth of its time.
+//     once ten times the duration of a load has passed since its last one does: loading
+//     then takes at most a tenth of its time. Package worker does so (in the table it is
+//     the last line; the lines above are without, see sim.Config.LoadPause).
 //   - Ageing is one image a minute for a whole class, however many workers there are: in
 //     a day's overload a large fleet starves its low class for hours.
 //

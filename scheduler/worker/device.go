@@ -20,9 +20,10 @@ type device struct {
 	active    []*image // oldest first
 	waiting   []*image // leased, not begun, in the order they were leased
 	ready     chan struct{}
-	draining  bool // nothing is leased any more
-	restart   bool // memory ran out: end as soon as what runs has ended
-	abandon   bool // the device cannot be trusted any more: end now
+	draining  bool    // nothing is leased any more
+	restart   bool    // memory ran out: end as soon as what runs has ended
+	abandon   bool    // the device cannot be trusted any more: end now
+	changed   float64 // when a model was unloaded last, 0: never
 	saved     time.Time
 	priced    time.Time
 	idleSince time.Time
@@ -200,6 +201,7 @@ func (d *device) turn(c pack.Choice, fetch context.Context) {
 		d.load(d.model(c.Model))
 	case pack.Unload:
 		d.unload(d.model(c.Model))
+		d.changed = d.now()
 	default:
 		d.idle(c.Until, fetch)
 	}

@@ -64,18 +64,35 @@ func (d *device) sum(which func(*model) bool) (bytes int64) {
 }
 
 // offers lists what may be leased: not what is broken, nor what pinned models
-// leave no memory for.
+// leave no memory for, nor what would take another's place too soon again.
 func (d *device) offers() (offers []scheduler.Offer) {
 	for _, m := range d.models {
 		switch {
 		case m.loaded != nil:
 			offers = append(offers, scheduler.Offer{Model: m.name})
-		case d.now() < m.retryAt || d.crowdedOut(m):
+		case d.now() < m.retryAt || d.crowdedOut(m) || d.changedLately(m):
 		default:
 			offers = append(offers, scheduler.Offer{Model: m.name, LoadSeconds: d.loadSeconds(m)})
 		}
 	}
 	return offers
+}
+
+// restFor is how many times as long as loading takes a busy worker stays with its models.
+const restFor = 10
+
+// changedLately reports whether a busy device would change models for m so soon after
+// the last change that it had little time to draw in between. Without this a busy fleet with
+// memory for one of two models loads in turns; see what the simulations say in
+// package scheduler. An idle device may change at once.
+func (d *device) changedLately(m *model) bool {
+	if d.w.c.Memory == 0 || d.changed == 0 || len(d.active)+len(d.waiting) == 0 {
+		return false
+	}
+	if d.sum(func(o *model) bool { return o.loaded != nil })+m.bytes <= d.w.c.Memory {
+		return false
+	}
+	return d.now() < d.changed+restFor*d.loadSeconds(m)
 }
 
 // crowdedOut reports whether a model cannot be loaded beside the pinned ones.

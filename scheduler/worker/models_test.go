@@ -38,6 +38,32 @@ func TestModelsTakeTurnsInTheMemoryBudget(t *testing.T) {
 	})
 }
 
+// TestABusyWorkerChangesModelsSeldom has work for two models, of which one fits,
+// without an end.
+func TestABusyWorkerChangesModelsSeldom(t *testing.T) {
+	e := quick()
+	e.Load = 2 * time.Second
+	e.Has = []worker.ModelInfo{{Name: "m", Bytes: 40}, {Name: "n", Bytes: 40}}
+	working(t, e, func(c *worker.Config) { c.Memory = 40 }, func(b *bench) {
+		for range 400 {
+			for _, name := range []string{"m", "n"} {
+				s := spec(1, 10)
+				s.Model = name
+				b.source.submit(s)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		loads, done := b.count(job.EventLoaded), b.count(job.EventFinished)
+		if loads < 2 || loads > 1+int(2*time.Minute/(20*time.Second)) {
+			t.Errorf("%d loads in two minutes, expected one each 20 s at most, and both models served", loads)
+		}
+		if done == 0 {
+			t.Error("nothing was drawn")
+		}
+	})
+}
+
 func TestUnusedModelsAreUnloaded(t *testing.T) {
 	working(t, quick(), func(c *worker.Config) { c.Preload, c.KeepAlive = []string{"m"}, time.Minute }, func(b *bench) {
 		time.Sleep(50 * time.Second)
