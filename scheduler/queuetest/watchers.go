@@ -11,7 +11,7 @@ import (
 )
 
 // brief is for cases in which a watcher's process falls silent.
-var brief = scheduler.Options{WatchTTL: 300 * time.Millisecond}
+var brief = scheduler.Options{WatchTTL: time.Second}
 
 var watchers = []testCase{
 	{promise: "a job is cancelled when its last watcher leaves", check: func(s *store) {
