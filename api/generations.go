@@ -91,7 +91,11 @@ func (s *server) result(ctx context.Context, sub job.Submission) (job.Status, er
 		s.abandon(ctx, sub)
 		return job.Status{}, because(ctx, err)
 	}
-	updates, err := s.Queue.Watch(ctx, accepted.ID, sub.Watcher)
+	var updates <-chan job.Update
+	err = bridged(ctx, func() (err error) {
+		updates, err = s.Queue.Watch(ctx, accepted.ID, sub.Watcher)
+		return err
+	})
 	if err != nil {
 		s.abandon(ctx, sub)
 		return job.Status{}, because(ctx, err)
@@ -111,6 +115,22 @@ func (s *server) result(ctx context.Context, sub job.Submission) (job.Status, er
 		return last, job.Errorf(job.PastDue, "the job's deadline passed before it was started")
 	}
 	return last, because(ctx, job.Errorf(job.Unavailable, "the queue was closed while the job waited"))
+}
+
+// bridged makes a call for a job that is accepted again while the store cannot be
+// reached, for ten seconds: a store that is started anew costs nobody an answer.
+func bridged(ctx context.Context, call func() error) error {
+	for end := time.Now().Add(10 * time.Second); ; {
+		err := call()
+		if job.KindOf(err) != job.Unavailable || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
 }
 
 // because is why a wait ended: that the server stops, that the client has gone, or
@@ -140,7 +160,11 @@ func (s *server) response(ctx context.Context, done job.Status) (*imagesResponse
 		if image.Result == nil {
 			return nil, errors.New("an image of a completed job has no result")
 		}
-		data, err := s.Artifacts.Get(ctx, image.Result.Artifact)
+		var data []byte
+		err := bridged(ctx, func() (err error) {
+			data, err = s.Artifacts.Get(ctx, image.Result.Artifact)
+			return err
+		})
 		if job.KindOf(err) == job.NotFound {
 			return nil, &apiError{status: http.StatusGone, kind: "invalid_request_error", code: "result_expired",
 				message: "the images of this request have expired; send it with another Idempotency-Key"}
