@@ -278,22 +278,7 @@ func (s *dpmStepper) convert(latents, output []float32, level float32) []float32
 // toImage is the image that the network's output predicts, bounded.
 func toImage(latents, output []float32, alpha, sigma, level float32, prediction string, clip clipping) []float32 {
 	image := make([]float32, len(latents))
-	switch prediction {
-	case "epsilon":
-		for i, x := range latents {
-			image[i] = (x - float32(sigma*output[i])) / alpha
-		}
-	case "v_prediction":
-		for i, x := range latents {
-			image[i] = float32(alpha*x) - float32(sigma*output[i])
-		}
-	case "flow_prediction":
-		for i, x := range latents {
-			image[i] = x - float32(level*output[i])
-		}
-	default:
-		copy(image, output)
-	}
+	predictImage(image, latents, output, alpha, sigma, level, prediction)
 	clip.apply(image)
 	return image
 }

@@ -218,6 +218,17 @@ func spoil(t *testing.T, path, tensor string) {
 	}
 }
 
+// notReady waits until a server says that it is not ready, or nothing.
+func notReady(t *testing.T, url string) {
+	t.Helper()
+	eventually(t, "it is not ready", func() error {
+		if status, _ := probe(url + "/readyz"); status == http.StatusOK {
+			return errors.New("it is")
+		}
+		return nil
+	})
+}
+
 // TestFault21ATermFinishesWhatRunsAndReturnsWhatWaits stops a server that has both.
 func TestFault21ATermFinishesWhatRunsAndReturnsWhatWaits(t *testing.T) {
 	t.Parallel()
@@ -246,12 +257,7 @@ func TestFault21ATermFinishesWhatRunsAndReturnsWhatWaits(t *testing.T) {
 		return nil
 	})
 	p.signal(syscall.SIGTERM)
-	eventually(t, "it is not ready", func() error {
-		if status, _ := probe(p.url() + "/readyz"); status == http.StatusOK {
-			return errors.New("it is")
-		}
-		return nil
-	})
+	notReady(t, p.url())
 	if a := draw(ctx, p.url(), ask(2, side, 1), ""); a.err == nil && a.status != http.StatusServiceUnavailable {
 		t.Errorf("a request at the end: %v", a)
 	}
@@ -295,12 +301,7 @@ func TestFault21ASecondTermIsImmediate(t *testing.T) {
 		return nil
 	})
 	p.signal(syscall.SIGTERM)
-	eventually(t, "it is not ready", func() error {
-		if status, _ := probe(p.url() + "/readyz"); status == http.StatusOK {
-			return errors.New("it is")
-		}
-		return nil
-	})
+	notReady(t, p.url())
 	p.signal(syscall.SIGTERM)
 	code := p.exit()
 	if code == 0 || p.told("msg=finished") > 0 {
