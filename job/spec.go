@@ -9,7 +9,7 @@ import (
 // Version is the schema of the records that this program writes. A worker leaves
 // alone a record whose Needs is above its own Version, so that old and new workers
 // can share a queue while a site is upgraded.
-const Version = 1
+const Version = 2
 
 // Spec is a job as it was accepted. The queue stores it whole and never changes it.
 type Spec struct {
@@ -40,8 +40,36 @@ type Drawing struct {
 	Width          int     `json:"width"`  // pixels; 0: the model's native size
 	Height         int     `json:"height"` // pixels; 0: the model's native size
 
-	Previews   int  `json:"previews,omitempty"`    // how many previews are wanted, at evenly spaced steps
+	// LongPrompt says what becomes of text beyond the text encoder's window: "chunk",
+	// or "" for truncate, diffusers' way. PromptSyntax is "weighted" where parentheses
+	// are emphasis, "" where they are text.
+	LongPrompt   string `json:"long_prompt,omitempty"`
+	PromptSyntax string `json:"prompt_syntax,omitempty"`
+
+	// Init and Mask name artifacts, PNGs: the image to begin from, and where it may
+	// change (white: repaint). Strength, above 0 and up to 1, is theirs: the share of
+	// the steps that is taken. 0 without Init.
+	Init     string  `json:"init,omitempty"`
+	Mask     string  `json:"mask,omitempty"`
+	Strength float64 `json:"strength,omitempty"`
+
+	// Format of the file: "" or "png", "jpeg", "webp". Compression is OpenAI's
+	// output_compression, 0 to 100, nil for 100: the quality of jpeg and webp.
+	Format      string `json:"format,omitempty"`
+	Compression *int   `json:"compression,omitempty"`
+
+	Previews   int  `json:"previews,omitempty"`    // how many decoded previews are wanted, at evenly spaced steps
+	Sketches   bool `json:"sketches,omitempty"`    // cheap previews are wanted, as often as progress is told
 	NoMetadata bool `json:"no_metadata,omitempty"` // leave the parameters out of the image file
+	NoMark     bool `json:"no_mark,omitempty"`     // leave out the mark that the image is synthetic
+}
+
+// Needs is the least Version that draws d as it is meant.
+func (d *Drawing) Needs() int {
+	if d.LongPrompt != "" || d.PromptSyntax != "" || d.Init != "" || d.Mask != "" || d.Format != "" && d.Format != "png" || d.Compression != nil {
+		return 2
+	}
+	return 1
 }
 
 // Priority orders jobs; a lower class is never starved, see package scheduler.

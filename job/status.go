@@ -59,18 +59,29 @@ type Result struct {
 	Seed        uint64  `json:"seed"`
 	Width       int     `json:"width"`
 	Height      int     `json:"height"`
-	Fingerprint string  `json:"fingerprint"` // of the engine that drew it
-	Seconds     float64 `json:"seconds"`     // of device time, its share of packed steps
-	Tokens      int     `json:"tokens"`      // real tokens of the prompt
+	Fingerprint string  `json:"fingerprint"`       // of the engine that drew it
+	Seconds     float64 `json:"seconds"`           // of device time, its share of packed steps
+	Tokens      int     `json:"tokens"`            // real tokens of the prompt that were drawn
+	Windows     int     `json:"windows,omitempty"` // of the text encoder that they fill
+	Cut         string  `json:"cut,omitempty"`     // the end of the prompt that did not fit
 }
 
-// Preview is what an unfinished image looks like: the predicted clean latents,
-// little-endian float32, [channels, height, width], VAE scaling not undone.
+// PreviewKind tells a decoded preview from a cheap one.
+type PreviewKind string
+
+// The kinds.
+const (
+	Partial PreviewKind = "partial" // Drawing.Previews of them: the predicted clean latents, decoded, in the image's size and Format
+	Sketch  PreviewKind = "sketch"  // Drawing.Sketches: small, straight from the latents, JPEG
+)
+
+// Preview is what an unfinished image looks like.
 type Preview struct {
-	Image   int    `json:"image"`
-	Index   int    `json:"index"` // from 0 on, Drawing.Previews of them
-	Shape   [3]int `json:"shape"`
-	Latents []byte `json:"latents"`
+	Image int         `json:"image"`
+	Kind  PreviewKind `json:"kind"`
+	Index int         `json:"index"` // of its kind, from 0 on
+	Type  string      `json:"type"`  // the media type of Data
+	Data  []byte      `json:"data"`  // an image file
 }
 
 // Update is what a watcher is told. An update always holds the whole present

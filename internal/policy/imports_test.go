@@ -52,11 +52,12 @@ const drawing = `
 
 	# Prompts, events, drawn people.
 	prompt           <- tokenizer
+	picture          <-
 	telemetry        <- job
 	dolls            <- prompt artifact
 
 	# Two engines on the same layers. Neither knows the other, nor who calls.
-	inference        <- model weights ort diffusion prompt artifact job
+	inference        <- model weights ort diffusion prompt picture artifact job
 	train            <- model weights ort diffusion prompt artifact job autodiff dolls
 
 	# Two ways in. Neither knows a tensor.
@@ -69,7 +70,7 @@ const drawing = `
 	scheduler/worker/workertest <- scheduler/worker
 	scheduler/sim       <- scheduler/worker scheduler/worker/workertest scheduler/localq
 	scheduler/queuetest <- scheduler
-	api              <- job prompt openapi github.com/labstack/echo
+	api              <- job prompt picture openapi github.com/labstack/echo
 
 	# The wiring.
 	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel github.com/labstack/echo
@@ -77,7 +78,7 @@ const drawing = `
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          openapi autodiff prompt dolls train
+	planned          openapi autodiff picture prompt dolls train
 
 	tests               <- go.uber.org/goleak
 	tests ort           <- onnx

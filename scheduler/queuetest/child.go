@@ -92,7 +92,7 @@ func (c *child) hold() {
 	go c.beat(l[0].Ref)
 	say("leased %s", l[0].Ref.Job)
 	if c.in.Scan() {
-		preview := &job.Preview{Shape: [3]int{1, 1, 1}, Latents: []byte{1, 2, 3, 4}}
+		preview := &job.Preview{Type: "image/png", Data: []byte{1, 2, 3, 4}}
 		outcome("progress", c.q.Progress(ctx, l[0].Ref, job.Progress{Done: 5, All: 20}, preview))
 	}
 	if c.in.Scan() {

@@ -92,11 +92,11 @@ var watching = []testCase{
 		updates, _ := s.watch(id, "someone")
 		l := s.one("w")
 		s.next(updates, in(job.InProgress))
-		preview := &job.Preview{Image: 0, Index: 1, Shape: [3]int{4, 8, 8}, Latents: bytes.Repeat([]byte{0, 1, 254, 255}, 4*8*8)}
+		preview := &job.Preview{Image: 0, Index: 1, Type: "image/png", Data: bytes.Repeat([]byte{0, 1, 254, 255}, 4*8*8)}
 		stop := repeat(s, func() { _ = s.q.Progress(s.ctx, l.Ref, job.Progress{Done: 5, All: 20}, preview) })
 		defer stop()
 		u := s.next(updates, func(u job.Update) bool { return u.Preview != nil })
-		if u.Preview.Index != 1 || u.Preview.Shape != preview.Shape || !bytes.Equal(u.Preview.Latents, preview.Latents) || u.Status.ID != id {
+		if u.Preview.Index != 1 || u.Preview.Type != preview.Type || !bytes.Equal(u.Preview.Data, preview.Data) || u.Status.ID != id {
 			s.t.Error("the preview came changed")
 		}
 	}},
@@ -104,7 +104,7 @@ var watching = []testCase{
 		id := s.submit().ID
 		updates, _ := s.watch(id, "asleep")
 		l := s.one("w")
-		preview := &job.Preview{Shape: [3]int{4, 64, 64}, Latents: make([]byte, 4*64*64*4)}
+		preview := &job.Preview{Type: "image/png", Data: make([]byte, 4*64*64*4)}
 		for i := range 1000 {
 			var p *job.Preview
 			if i%50 == 0 {

@@ -280,7 +280,7 @@ func TestServingEndsThoughAWatcherReadsNothing(t *testing.T) {
 		t.Fatalf("answer begins with %q, %v", head, err)
 	}
 	// More than lies between the two sides.
-	preview := &job.Preview{Latents: make([]byte, 1<<20)}
+	preview := &job.Preview{Data: make([]byte, 1<<20)}
 	for i := range 20 {
 		check(t, "progress", q.Progress(t.Context(), leases[0].Ref, job.Progress{Done: i, All: 20}, preview))
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -102,9 +103,9 @@ func (m *image) preview() *job.Preview {
 	if latents == nil {
 		return nil
 	}
-	p := &job.Preview{Image: m.lease.Ref.Image, Index: m.previews, Shape: shape, Latents: make([]byte, 0, 4*len(latents))}
+	p := &job.Preview{Image: m.lease.Ref.Image, Kind: job.Partial, Index: m.previews, Type: fmt.Sprint(shape), Data: make([]byte, 0, 4*len(latents))}
 	for _, v := range latents {
-		p.Latents = binary.LittleEndian.AppendUint32(p.Latents, math.Float32bits(v))
+		p.Data = binary.LittleEndian.AppendUint32(p.Data, math.Float32bits(v))
 	}
 	m.previews++
 	return p

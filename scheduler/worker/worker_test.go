@@ -165,8 +165,8 @@ func TestProgressIsToldSeldomButToTheEnd(t *testing.T) {
 			t.Fatalf("%d previews, want 4", len(previews))
 		}
 		for i, v := range previews {
-			if v.Index != i || len(v.Latents) != 16 || v.Shape != [3]int{4, 1, 1} {
-				t.Errorf("preview %d: index %d, %d bytes, shape %v", i, v.Index, len(v.Latents), v.Shape)
+			if v.Index != i || len(v.Data) != 16 || v.Kind != job.Partial {
+				t.Errorf("preview %d: index %d, %d bytes, kind %v", i, v.Index, len(v.Data), v.Kind)
 			}
 		}
 	})
