@@ -53,7 +53,7 @@ const drawing = `
 	# Prompts, events, drawn people.
 	prompt           <- tokenizer
 	picture          <-
-	telemetry        <- job
+	telemetry        <- job github.com/prometheus/client_golang github.com/prometheus/client_model github.com/prometheus/common
 	dolls            <- prompt artifact
 
 	# Two engines on the same layers. Neither knows the other, nor who calls.
