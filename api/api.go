@@ -45,6 +45,12 @@ type Config struct {
 	// waited for no longer; nil: never.
 	Stopping, Stopped context.Context
 
+	// Metrics answers GET /metrics; nil: there is none. Meter counts a request from now
+	// until the function that it returns is told the route, the status and the bytes;
+	// nil: none are counted.
+	Metrics http.Handler
+	Meter   func(method string) func(route string, status int, bytes int64)
+
 	Logf func(format string, args ...any)
 }
 
@@ -53,6 +59,7 @@ type Config struct {
 //	GET  /                      what runs here, or how to get a model
 //	GET  /healthz               alive
 //	GET  /readyz                images can be drawn, or why not
+//	GET  /metrics               for Prometheus
 //	POST /v1/images/generations
 func New(c Config) http.Handler {
 	if c.Stopping == nil {
@@ -64,18 +71,30 @@ func New(c Config) http.Handler {
 	if c.Logf == nil {
 		c.Logf = func(string, ...any) {}
 	}
-	s := &server{Config: c}
+	s := &server{Config: c, routes: map[string]bool{}}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
+	if c.Meter != nil {
+		e.Pre(s.metered)
+	}
+	if c.Metrics != nil {
+		e.GET("/metrics", echo.WrapHandler(c.Metrics))
+	}
 	e.GET("/", s.page)
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", s.readyz)
 	e.POST("/v1/images/generations", s.generations)
+	for _, r := range e.Routes() {
+		s.routes[r.Path] = true
+	}
 	return e
 }
 
-type server struct{ Config }
+type server struct {
+	Config
+	routes map[string]bool // patterns
+}
 
 func (s *server) page(c echo.Context) error {
 	if s.Model == "" {

@@ -140,6 +140,10 @@ func TestTheQueueIsReadAtEachScrape(t *testing.T) {
 	}
 }
 
+func unix(path string) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", path) }
+}
+
 func TestMetricsOfOtherProcesses(t *testing.T) {
 	child := NewMetrics()
 	child.Observe(job.Event{Type: job.EventStepped, Model: "sd", Rows: 5})
@@ -153,7 +157,7 @@ func TestMetricsOfOtherProcesses(t *testing.T) {
 	go func() { served <- s.Serve(l) }()
 	own := NewMetrics()
 	own.Observe(job.Event{Type: job.EventStepped, Model: "sd", Rows: 1})
-	h := own.Handler(Peer(path, "worker-0"), Peer(path+".none", "worker-1"))
+	h := own.Handler(Peer(unix(path), "worker-0"), Peer(unix(path+".none"), "worker-1"))
 	got := scrape(t, h)
 	if got[`cosmicman_rows_total{model="sd"}`] != 1 || got[`cosmicman_rows_total{model="sd",process="worker-0"}`] != 5 {
 		t.Errorf("%v", got)
@@ -179,10 +183,10 @@ func TestMetricsThatAreNoMetrics(t *testing.T) {
 	bad.Listener = l
 	bad.Start()
 	defer bad.Close()
-	if _, err := Peer(path, "p").Gather(); err == nil {
+	if _, err := Peer(unix(path), "p").Gather(); err == nil {
 		t.Error("no error")
 	}
-	if got := scrape(t, NewMetrics().Handler(prometheus.Gatherers{Peer(path, "p")})); got["cosmicman_http_requests_in_flight"] != 0 {
+	if got := scrape(t, NewMetrics().Handler(prometheus.Gatherers{Peer(unix(path), "p")})); got["cosmicman_http_requests_in_flight"] != 0 {
 		t.Errorf("%v", got)
 	}
 }

@@ -13,15 +13,13 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Peer reads the metrics of another process of this program, which answers at a
-// Unix socket, at each scrape, and adds the label process to tell them apart. A
-// process that does not answer within a second has no metrics.
-func Peer(socket, process string) prometheus.Gatherer {
+// Peer reads the metrics of another process of this program, which is reached by
+// dial, at each scrape, and adds the label process to tell them apart. A process
+// that does not answer within a second has no metrics.
+func Peer(dial func(context.Context) (net.Conn, error), process string) prometheus.Gatherer {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 	}}
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		res, err := client.Get("http://process/metrics")

@@ -28,6 +28,7 @@ type server struct {
 	models    modelFlags
 	store     storeFlags
 	worker    workerFlags
+	metrics   metricsFlags
 	addr      string
 	noWorker  bool
 	processes int
@@ -35,6 +36,7 @@ type server struct {
 	refs   []modelRef
 	log    *slog.Logger
 	totals telemetry.Totals
+	meter  *telemetry.Metrics
 }
 
 func serve(ctx context.Context, e *environment, args []string) error {
@@ -43,6 +45,7 @@ func serve(ctx context.Context, e *environment, args []string) error {
 	s.models.register(fs)
 	s.store.register(fs, true)
 	s.worker.register(fs)
+	s.metrics.register(fs, "default: with everything else, at --addr; off: nowhere")
 	fs.StringVar(&s.addr, "addr", "127.0.0.1:8080", "address to listen on")
 	fs.BoolVar(&s.noWorker, "no-worker", false, "draw nothing here: workers are other processes")
 	fs.IntVar(&s.processes, "worker-processes", 0, "worker processes to keep running; 0: the worker is in this one")
@@ -67,7 +70,7 @@ func (s *server) check() (err error) {
 	case slices.ContainsFunc(s.refs, func(r modelRef) bool { return r.Ref == "" }):
 		return usagef("serve: --model is empty")
 	}
-	return errors.Join(s.store.check("serve", s.e), s.worker.check("serve", s.refs))
+	return errors.Join(s.store.check("serve", s.e), s.worker.check("serve", s.refs), s.metrics.check("serve"))
 }
 
 func (s *server) run(ctx context.Context) (err error) {
@@ -84,7 +87,8 @@ func (s *server) run(ctx context.Context) (err error) {
 	if s.worker.preload == "" && len(models.names) > 0 {
 		s.worker.preload = models.names[0]
 	}
-	observe := telemetry.Tee(telemetry.Log(s.log), s.totals.Observe)
+	s.meter = telemetry.NewMetrics()
+	observe := telemetry.Tee(telemetry.Log(s.log), s.totals.Observe, s.meter.Observe)
 	st, err := s.store.open(ctx, observe)
 	if err != nil {
 		return err
@@ -92,6 +96,15 @@ func (s *server) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, st.Close()) }()
 	models.queue = st
 	st.warn(ctx, s.log)
+	s.meter.Queue(glance(st))
+	scrapes := s.meter.Handler(peers(s.store.data, s.processes)...)
+	if s.metrics.own() {
+		stop, fault := s.metrics.serve(ctx, scrapes)
+		if fault != nil {
+			return fault
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.addr)
@@ -115,7 +128,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		case <-ctx.Done():
 		}
 	})
-	err = s.serve(ctx, listener, s.config(models, st), draw)
+	err = s.serve(ctx, listener, s.config(models, st, scrapes), draw)
 	stop()
 	watch.Wait()
 	return errors.Join(failed, err)
@@ -153,13 +166,18 @@ func (s *server) supervisor(out *locked) *supervisor {
 		args = append(args, "--socket="+s.store.socket)
 	}
 	return &supervisor{
-		args: append(args, s.worker.args()...), env: env, count: s.processes, drain: s.worker.drain, stderr: out, log: s.log,
+		args: append(args, s.worker.args()...), env: env,
+		own:   func(i int) []string { return []string{"--metrics-addr=unix:" + childMetrics(s.store.data, i)} },
+		count: s.processes, drain: s.worker.drain, stderr: out, log: s.log,
 		least: 200 * time.Millisecond, most: 30 * time.Second,
 	}
 }
 
-func (s *server) config(models *catalogue, st *store) api.Config {
-	c := api.Config{Artifacts: st.artifacts, Prepare: models.prepare, Ready: models.ready, Logf: logf(s.log)}
+func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.Config {
+	c := api.Config{Artifacts: st.artifacts, Prepare: models.prepare, Ready: models.ready, Logf: logf(s.log), Meter: s.meter.Begin}
+	if s.metrics.addr == "" {
+		c.Metrics = scrapes
+	}
 	if len(models.names) > 0 {
 		c.Model = models.names[0]
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,11 +17,12 @@ import (
 
 // supervisor keeps child processes alive: one that ends is started anew.
 type supervisor struct {
-	args   []string      // of this program
-	env    []string      // of the children
-	count  int           //
-	drain  time.Duration // after which a child that was told to stop is killed
-	stderr io.Writer     // of the children, line by line
+	args   []string             // of this program
+	own    func(i int) []string // more of them, for child i; nil: none
+	env    []string             // of the children
+	count  int                  //
+	drain  time.Duration        // after which a child that was told to stop is killed
+	stderr io.Writer            // of the children, line by line
 	log    *slog.Logger
 
 	least, most time.Duration // pause before a restart: doubles, until a child has lived for a minute
@@ -71,7 +73,11 @@ func (s *supervisor) keep(ctx context.Context, program string, i int) {
 // child runs one process to its end. When ctx ends it is told to stop, and killed
 // when it takes too long.
 func (s *supervisor) child(ctx context.Context, program string, i int) error {
-	cmd := exec.Command(program, s.args...)
+	args := s.args
+	if s.own != nil {
+		args = append(slices.Clone(args), s.own(i)...)
+	}
+	cmd := exec.Command(program, args...)
 	cmd.Env = s.env
 	// Its standard input ends when this process does, however that happens.
 	lifeline, err := cmd.StdinPipe()

@@ -178,10 +178,12 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 	var m modelFlags
 	var s storeFlags
 	var w workerFlags
+	var metrics metricsFlags
 	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
 	m.register(fs)
 	s.register(fs, false)
 	w.register(fs)
+	metrics.register(fs, "default: nowhere")
 	fs.StringVar(&s.socket, "socket", "", "Unix socket of the serving process (default: the one in --data)")
 	lifeline := fs.Bool("lifeline", false, "end when standard input does: whoever started this has died")
 	if err := parse(e, fs, args); err != nil {
@@ -194,7 +196,7 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 	if len(refs) == 0 {
 		return usagef("worker: --model is required: a diffusers folder, or org/name in the Hugging Face cache")
 	}
-	if err := errors.Join(s.check("worker", e), w.check("worker", refs)); err != nil {
+	if err := errors.Join(s.check("worker", e), w.check("worker", refs), metrics.check("worker")); err != nil {
 		return err
 	}
 	files, err := openModels(refs)
@@ -219,13 +221,25 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 			dead()
 		}()
 	}
-	observe := telemetry.Log(log)
+	meter := telemetry.NewMetrics()
+	count := meter.Observe
+	if s.redis == "" { // whoever keeps the queue counts them
+		count = withoutEchoes(count)
+	}
+	observe := telemetry.Tee(telemetry.Log(log), count)
 	st, err := s.join(ctx, observe)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	st.warn(ctx, log)
+	if metrics.own() {
+		stop, fault := metrics.serve(ctx, meter.Handler())
+		if fault != nil {
+			return fault
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 	d, err := newDrawer(parts{&m, refs, &w, &s, st, observe, log}, worker.Config{RestartAfterOOM: true})
 	if err != nil {
 		return err

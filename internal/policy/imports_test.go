@@ -73,7 +73,7 @@ const drawing = `
 	api              <- job prompt picture openapi github.com/labstack/echo
 
 	# The wiring.
-	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel github.com/labstack/echo
+	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel github.com/labstack/echo github.com/prometheus/client_golang
 
 	# Rules as tests.
 	internal/policy  <-

@@ -48,7 +48,7 @@ func Dial(path string) *Client {
 	c := &Client{path: path}
 	c.closing, c.close = context.WithCancel(context.Background())
 	c.http = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return Connect(ctx, path) },
 		// As many as a busy worker or front end uses at once.
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     time.Minute,
@@ -57,7 +57,8 @@ func Dial(path string) *Client {
 	return c
 }
 
-func dial(ctx context.Context, path string) (net.Conn, error) {
+// Connect reaches a socket that [Listen] made, however long its path is.
+func Connect(ctx context.Context, path string) (net.Conn, error) {
 	address := path
 	if len(path) > longestPath {
 		dir, err := os.Open(filepath.Dir(path))

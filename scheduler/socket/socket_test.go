@@ -192,7 +192,7 @@ func TestAnotherProtocolAndUnknownMethodsAreRefused(t *testing.T) {
 		{"too much", "POST", "/v1/submit", "1", `"` + strings.Repeat("x", maxRequest), http.StatusRequestEntityTooLarge, `larger than`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) }}
+			transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return Connect(ctx, path) }}
 			r, err := http.NewRequestWithContext(t.Context(), c.verb, "http://queue"+c.method, strings.NewReader(c.body))
 			check(t, "request", err)
 			r.Header.Set(protocolHeader, c.protocol)
