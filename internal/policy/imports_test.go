@@ -52,7 +52,7 @@ const drawing = `
 
 	# Prompts, events, drawn people.
 	prompt           <- tokenizer
-	picture          <-
+	picture          <- github.com/tetratelabs/wazero golang.org/x/sync
 	telemetry        <- job github.com/prometheus/client_golang github.com/prometheus/client_model github.com/prometheus/common
 	dolls            <- prompt artifact
 
@@ -78,7 +78,7 @@ const drawing = `
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          openapi autodiff picture prompt dolls train
+	planned          openapi autodiff prompt dolls train
 
 	tests               <- go.uber.org/goleak
 	tests ort           <- onnx
