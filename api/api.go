@@ -4,9 +4,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"image"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -24,10 +27,11 @@ type Queue interface {
 	Cancel(ctx context.Context, id job.ID) error
 }
 
-// Artifacts holds finished images.
+// Artifacts holds finished images and uploads.
 type Artifacts interface {
 	// Get is job.NotFound for what has expired.
 	Get(ctx context.Context, name string) ([]byte, error)
+	Delete(ctx context.Context, name string) error
 }
 
 // Config of the routes.
@@ -36,9 +40,15 @@ type Config struct {
 	Queue     Queue  // nil with no model
 	Artifacts Artifacts
 
-	// Prepare completes a job before it is accepted: the model, if none is named, and
-	// the estimated seconds. Its *job.Error says why a job cannot be drawn.
-	Prepare func(ctx context.Context, s *job.Spec) error
+	// PublicURL is how clients reach this server, such as https://images.example.org,
+	// for the URLs in answers; "": by the host that each request names.
+	PublicURL string
+
+	// Prepare completes a job before it is accepted: the model, if none or an alias is
+	// named, the size, and the estimated seconds. like is the size of the picture to
+	// begin from, zero for none: it stands for a size that is not given. Its *job.Error
+	// says why a job cannot be drawn.
+	Prepare func(ctx context.Context, s *job.Spec, like image.Point) error
 	// Ready says why no image can be drawn now; nil: one can. nil itself: never ready.
 	Ready func(ctx context.Context) error
 	// Stopping ends when no more jobs are accepted, Stopped when those that were are
@@ -52,6 +62,8 @@ type Config struct {
 	Meter   func(method string) func(route string, status int, bytes int64)
 
 	Logf func(format string, args ...any)
+
+	patience time.Duration // see impatient; 0: writeFor
 }
 
 // New returns the routes:
@@ -61,6 +73,7 @@ type Config struct {
 //	GET  /readyz                images can be drawn, or why not
 //	GET  /metrics               for Prometheus
 //	POST /v1/images/generations
+//	GET  /v1/images/files/{name} what the URLs in answers point to
 func New(c Config) http.Handler {
 	if c.Stopping == nil {
 		c.Stopping = context.Background()
@@ -71,6 +84,7 @@ func New(c Config) http.Handler {
 	if c.Logf == nil {
 		c.Logf = func(string, ...any) {}
 	}
+	c.patience = cmp.Or(c.patience, writeFor)
 	s := &server{Config: c, routes: map[string]bool{}}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -78,13 +92,16 @@ func New(c Config) http.Handler {
 	if c.Meter != nil {
 		e.Pre(s.metered)
 	}
+	e.Use(s.impatient)
 	if c.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(c.Metrics))
 	}
 	e.GET("/", s.page)
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", s.readyz)
-	e.POST("/v1/images/generations", s.generations)
+	e.POST(routePaths[generations], s.generations)
+	e.GET(filesPath+":name", s.file)
+	e.HEAD(filesPath+":name", s.file)
 	for _, r := range e.Routes() {
 		s.routes[r.Path] = true
 	}

@@ -58,7 +58,7 @@ func TestRequestsThatCannotBeDrawnNameTheField(t *testing.T) {
 		`{"prompt": "p", "model": ""}`:      {400, "model"},
 		`{"prompt": "p", "model": "other"}`: {404, "model"},
 		"{\"prompt\": \"\xff\"}":            {400, ""},
-		`{"prompt": "p", "response_format": "url"}`:        {400, "response_format"},
+		`{"prompt": "p", "response_format": "png"}`:        {400, "response_format"},
 		`{"prompt": "` + strings.Repeat("x", 32001) + `"}`: {400, "prompt"},
 		`{"prompt": "` + strings.Repeat("x", 2<<20) + `"}`: {413, ""},
 	} {

@@ -100,12 +100,6 @@ func (s *server) fail(err error, c echo.Context) {
 	if e.status >= http.StatusInternalServerError {
 		s.Logf("%s %s: %d: %v", r.Method, c.Path(), e.status, err)
 	}
-	null := func(s string) any {
-		if s == "" {
-			return nil
-		}
-		return s
-	}
 	h := c.Response().Header()
 	if e.retryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(e.retryAfter.Seconds())), 10))
@@ -114,10 +108,29 @@ func (s *server) fail(err error, c echo.Context) {
 	if e.final {
 		h.Set("X-Should-Retry", "false")
 	}
-	werr := c.JSON(e.status, map[string]any{"error": map[string]any{
-		"message": e.message, "type": e.kind, "param": null(e.param), "code": null(e.code),
-	}})
-	if werr != nil {
+	if werr := c.JSON(e.status, map[string]any{"error": e.body()}); werr != nil {
 		s.Logf("writing an error: %v", werr)
+	}
+}
+
+// body is e in OpenAI's shape: all four fields, of which two may be null.
+func (e *apiError) body() map[string]any {
+	null := func(s string) any {
+		if s == "" {
+			return nil
+		}
+		return s
+	}
+	return map[string]any{"message": e.message, "type": e.kind, "param": null(e.param), "code": null(e.code)}
+}
+
+// streamFailed tells err to a client whose stream has begun.
+func (s *server) streamFailed(c echo.Context, out *eventStream, err error) {
+	e := shown(err, c.Request())
+	if e.status >= http.StatusInternalServerError {
+		s.Logf("%s %s: in a stream: %d: %v", c.Request().Method, c.Path(), e.status, err)
+	}
+	if err := out.send("error", map[string]any{"type": "error", "error": e.body()}); err != nil {
+		s.Logf("writing an error into a stream: %v", err)
 	}
 }

@@ -1,201 +1,201 @@
 package api
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
-	"mime"
-	"net/http"
+	"regexp"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"cosmicman/job"
-)
-
-const (
-	maxBody   = 1 << 20
-	maxPrompt = 32000 // characters, OpenAI's limit for its GPT image models
-	maxImages = 10
 )
 
 // What a request does not say.
 const (
 	defaultSampler  = "ddim"
-	defaultSteps    = 30
 	defaultGuidance = 7.5
+	defaultStrength = 0.8 // of an image that is drawn anew without a mask
+	auto            = "auto"
 )
 
-// generationRequest is a checked request, of which the JSON is one for all
-// spellings.
-type generationRequest struct {
-	Model         string
-	Prompt        string
-	Count         int
-	Width, Height int     // 0: the model's native size
-	Seed          *uint64 // nil: at random
+// request is a checked request for images, whichever route and spelling it came by:
+// see fields for what its fields mean. Its JSON is one for all spellings.
+type request struct {
+	Route          routes
+	Prompt         *string
+	Model          *string
+	Count          *int
+	Width, Height  int     // pixels; 0: the model's native size, or the input's
+	Size           *string `json:"-"`
+	Quality        *string
+	ResponseFormat *string // nil: both
+	Format         *string
+	Compression    *int
+	Stream         *bool
+	Partials       *int
+	Background     *string
+	Moderation     *string
+	Style          *string
+	Fidelity       *string
+	User           *string `json:"-"`
+
+	NegativePrompt *string
+	Steps          *int
+	stepsAlias     *int
+	Guidance       *float64
+	Sampler        *string
+	Eta            *float64
+	Seed           *uint64 // nil: at random
+	Strength       *float64
+	Body, Outfit   json.RawMessage
+	LongPrompt     *string
+	PromptSyntax   *string
+
+	Inputs []string // what the pictures are told by, the image first, then the mask
+
+	composed bool      // the prompt is not as it was given
+	notes    []warning // of what was composed
+}
+
+// member is one field of a body as it was given.
+type member struct {
+	name string
+	value
+}
+
+// readRequest checks fields one by one and against each other, and fills in what
+// was not given.
+func readRequest(on routes, members []member) (*request, error) {
+	r := &request{Route: on}
+	for _, m := range members {
+		f, err := lookup(m.name, on)
+		if err != nil {
+			return nil, err
+		}
+		if !m.form && string(m.raw) == "null" {
+			continue // as if it were not given
+		}
+		if err := f.read(r, m.value); err != nil {
+			return nil, err
+		}
+	}
+	return r, r.complete()
+}
+
+func (r *request) complete() error {
+	if err := r.steps(); err != nil {
+		return err
+	}
+	fill(&r.Count, 1)
+	fill(&r.Quality, auto)
+	fill(&r.Format, "png")
+	fill(&r.Compression, 100)
+	fill(&r.Stream, false)
+	fill(&r.Partials, 0)
+	fill(&r.Background, auto)
+	fill(&r.Steps, qualities[*r.Quality].steps)
+	fill(&r.Guidance, defaultGuidance)
+	fill(&r.Sampler, defaultSampler)
+	fill(&r.Eta, 0)
+	fill(&r.LongPrompt, "chunk")
+	fill(&r.PromptSyntax, "plain")
+	structured := r.Body != nil || r.Outfit != nil
+	switch {
+	case r.Route == variations:
+		fill(&r.Prompt, "")
+	case r.Prompt == nil && !structured:
+		return invalid("prompt", "prompt is required")
+	case r.Route == edits && !structured && *r.Prompt == "":
+		return invalid("prompt", "prompt is empty, expected 1 to %d characters", maxPrompt)
+	}
+	switch {
+	case r.Model != nil && *r.Model == "":
+		return invalid("model", "model is empty")
+	case *r.Background == "transparent":
+		return invalid("background", "background is transparent, expected opaque or auto: these models draw no transparency")
+	case *r.Partials > 0 && !*r.Stream:
+		return invalid("partial_images", "partial_images is %d without stream: there would be no way to show them", *r.Partials)
+	case *r.Format == "png" && *r.Compression < 100:
+		return invalid("output_compression", "output_compression is %d, expected 100 with the output_format png: only jpeg and webp are compressed with loss", *r.Compression)
+	}
+	return r.size()
+}
+
+// steps takes num_inference_steps and its other name as one.
+func (r *request) steps() error {
+	if r.stepsAlias == nil {
+		return nil
+	}
+	if r.Steps != nil && *r.Steps != *r.stepsAlias {
+		return invalid("steps", "steps is %d and num_inference_steps is %d: they are two names of one number", *r.stepsAlias, *r.Steps)
+	}
+	r.Steps, r.stepsAlias = r.stepsAlias, nil
+	return nil
+}
+
+func fill[T any](dst **T, v T) {
+	if *dst == nil {
+		*dst = &v
+	}
+}
+
+var sizeForm = regexp.MustCompile(`^([1-9][0-9]{0,4})x([1-9][0-9]{0,4})$`)
+
+// size reads "512x768" or "auto". How large a model draws is the catalogue's to say.
+func (r *request) size() error {
+	if r.Size == nil || *r.Size == auto {
+		return nil
+	}
+	m := sizeForm.FindStringSubmatch(*r.Size)
+	if m == nil {
+		return invalid("size", "size is %.60q, expected auto or WIDTHxHEIGHT such as 512x768", *r.Size)
+	}
+	for i, side := range []*int{&r.Width, &r.Height} {
+		n, err := strconv.Atoi(m[i+1])
+		if err != nil || n%8 != 0 {
+			return invalid("size", "size is %s, expected multiples of 8", *r.Size)
+		}
+		*side = n
+	}
+	return nil
 }
 
 // spec is the job that is asked for. A seed at random is chosen here, once.
-func (r *generationRequest) spec() job.Spec {
+func (r *request) spec() job.Spec {
 	seed := uint64(rand.Uint32())
 	if r.Seed != nil {
 		seed = *r.Seed
 	}
-	return job.Spec{
-		Needs: job.Version, Model: r.Model, Count: r.Count,
-		Drawing: job.Drawing{
-			Prompt: r.Prompt, Sampler: defaultSampler, Steps: defaultSteps, GuidanceScale: defaultGuidance,
-			Seed: seed, Width: r.Width, Height: r.Height,
-		},
+	d := job.Drawing{
+		Prompt: *r.Prompt, NegativePrompt: r.NegativePrompt, Sampler: *r.Sampler, Steps: *r.Steps, GuidanceScale: *r.Guidance,
+		Eta: *r.Eta, Seed: seed, Width: r.Width, Height: r.Height, Previews: *r.Partials,
 	}
+	if *r.LongPrompt == "chunk" {
+		d.LongPrompt = "chunk"
+	}
+	if *r.PromptSyntax == "weighted" {
+		d.PromptSyntax = "weighted"
+	}
+	if *r.Format != "png" {
+		d.Format = *r.Format
+		if *r.Compression < 100 {
+			d.Compression = r.Compression
+		}
+	}
+	spec := job.Spec{Count: *r.Count, Drawing: d}
+	if r.Model != nil {
+		spec.Model = *r.Model
+	}
+	return spec
 }
 
 // digest tells this request from every other one.
-func (r *generationRequest) digest() string {
+func (r *request) digest() string {
 	text, err := json.Marshal(r)
 	if err != nil {
-		panic(err) // strings and numbers only
+		panic(err) // strings, numbers, and JSON that was checked
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
-}
-
-// decode reads the body strictly: JSON, UTF-8, one object, known fields once,
-// each of its type and within its limits.
-func decode(w http.ResponseWriter, r *http.Request) (*generationRequest, error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, &apiError{status: http.StatusUnsupportedMediaType, kind: "invalid_request_error", message: "the Content-Type must be application/json"}
-	}
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return nil, &apiError{status: http.StatusUnsupportedMediaType, kind: "invalid_request_error", message: "a Content-Encoding is not accepted"}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, &apiError{status: http.StatusRequestEntityTooLarge, kind: "invalid_request_error", message: fmt.Sprintf("the body is over %d bytes", maxBody)}
-	case err != nil:
-		return nil, invalid("", "the body could not be read")
-	case !utf8.Valid(body):
-		return nil, invalid("", "the body is not UTF-8")
-	}
-	fields, err := object(body)
-	if err != nil {
-		return nil, err
-	}
-	out := &generationRequest{Count: 1}
-	seen := false
-	for name, raw := range fields {
-		if string(raw) == "null" && name != "prompt" {
-			continue
-		}
-		switch name {
-		case "prompt":
-			seen = true
-			err = text(name, raw, &out.Prompt)
-			if n := utf8.RuneCountInString(out.Prompt); err == nil && n > maxPrompt {
-				err = invalid(name, "prompt has %d characters, at most %d are accepted", n, maxPrompt)
-			}
-		case "model":
-			if err = text(name, raw, &out.Model); err == nil && out.Model == "" {
-				err = invalid(name, "model is empty")
-			}
-		case "n":
-			err = number(name, raw, &out.Count)
-			if n := out.Count; err == nil && (n < 1 || n > maxImages) {
-				err = invalid(name, "n is %d, expected 1 to %d", n, maxImages)
-			}
-		case "size":
-			err = size(raw, out)
-		case "seed":
-			var n uint64
-			if json.Unmarshal(raw, &n) != nil {
-				err = invalid(name, "seed must be a whole number from 0 to 2^64-1")
-			}
-			out.Seed = &n
-		case "response_format":
-			var s string
-			if err = text(name, raw, &s); err == nil && s != "b64_json" {
-				err = invalid(name, "response_format is %q, only b64_json is supported", s)
-			}
-		default:
-			err = invalid(name, "unknown field %q", name)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if !seen {
-		return nil, invalid("prompt", "prompt is required")
-	}
-	return out, nil
-}
-
-// object splits a JSON object into its fields and refuses duplicates and
-// anything after it.
-func object(body []byte) (map[string]json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	bad := func() error { return invalid("", "the body must be one JSON object") }
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, bad()
-	}
-	fields := map[string]json.RawMessage{}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		if err != nil || !ok {
-			return nil, bad()
-		}
-		if _, twice := fields[name]; twice {
-			return nil, invalid(name, "the field %q is given twice", name)
-		}
-		var raw json.RawMessage
-		if d.Decode(&raw) != nil {
-			return nil, bad()
-		}
-		fields[name] = raw
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, bad()
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, bad()
-	}
-	return fields, nil
-}
-
-func text(name string, raw json.RawMessage, dst *string) error {
-	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, dst) != nil {
-		return invalid(name, "%s must be a string", name)
-	}
-	return nil
-}
-
-func number(name string, raw json.RawMessage, dst *int) error {
-	if json.Unmarshal(raw, dst) != nil {
-		return invalid(name, "%s must be a whole number", name)
-	}
-	return nil
-}
-
-// size reads "512x768" or "auto".
-func size(raw json.RawMessage, out *generationRequest) error {
-	var s string
-	if err := text("size", raw, &s); err != nil || s == "auto" {
-		return err
-	}
-	w, h, ok := strings.Cut(s, "x")
-	width, err1 := strconv.ParseUint(w, 10, 16)
-	height, err2 := strconv.ParseUint(h, 10, 16)
-	if !ok || err1 != nil || err2 != nil || width == 0 || height == 0 {
-		return invalid("size", "size is %q, expected auto or WIDTHxHEIGHT such as 512x768", s)
-	}
-	out.Width, out.Height = int(width), int(height)
-	return nil
 }

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,7 +40,7 @@ func open(t *testing.T, o scheduler.Options, draw func(scheduler.Lease) ([]byte,
 	}
 	s := &site{q: localq.OpenMemory(o), files: files, drawn: make(chan job.Spec, 1000)}
 	c := Config{Model: "m", Queue: s.q, Artifacts: files, Logf: t.Logf}
-	c.Prepare = func(_ context.Context, spec *job.Spec) error {
+	c.Prepare = func(_ context.Context, spec *job.Spec, _ image.Point) error {
 		switch {
 		case spec.Model == "":
 			spec.Model = "m"
@@ -99,7 +101,11 @@ func (s *site) draws(t *testing.T, ctx context.Context, draw func(scheduler.Leas
 					t.Error(err)
 				}
 				s.drawn <- l.Spec
-				err = s.q.Finish(ctx, l.Ref, job.Result{Artifact: name, Seed: l.Spec.Drawing.Seed + uint64(l.Ref.Image)})
+				d := l.Spec.Drawing
+				err = s.q.Finish(ctx, l.Ref, job.Result{
+					Artifact: name, Seed: d.Seed + uint64(l.Ref.Image), Width: cmp.Or(d.Width, 64), Height: cmp.Or(d.Height, 64),
+					Tokens: len(strings.Fields(d.Prompt)),
+				})
 			} else {
 				err = s.q.Fail(ctx, l.Ref, reason)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"maps"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func (c *catalogue) glance(ctx context.Context) (scheduler.Stats, error) {
 }
 
 // prepare completes a job, or says why it cannot be drawn.
-func (c *catalogue) prepare(ctx context.Context, s *job.Spec) error {
+func (c *catalogue) prepare(ctx context.Context, s *job.Spec, like image.Point) error {
 	stats, err := c.glance(ctx)
 	if s.Model == "" && len(c.names) > 0 {
 		s.Model = c.names[0]
