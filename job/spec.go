@@ -72,6 +72,17 @@ func (d *Drawing) Needs() int {
 	return 1
 }
 
+// Ext is the extension of the file that d asks for, with its dot.
+func (d *Drawing) Ext() string {
+	switch d.Format {
+	case "":
+		return ".png"
+	case "jpeg":
+		return ".jpg"
+	}
+	return "." + d.Format
+}
+
 // Priority orders jobs; a lower class is never starved, see package scheduler.
 type Priority int
 

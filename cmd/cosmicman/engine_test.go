@@ -106,6 +106,9 @@ func TestWrongDrawingsFailAlone(t *testing.T) {
 		{"num_inference_steps", "num_inference_steps: is 0, expected 1 to 1000; guidance_scale", func(d *job.Drawing) { d.Steps, d.GuidanceScale = 0, math.NaN() }},
 		{"guidance_scale", "finite", func(d *job.Drawing) { d.GuidanceScale = math.Inf(1) }},
 		{"sampler", "unknown sampler", func(d *job.Drawing) { d.Sampler = "magic" }},
+		{"output_format", "output_format is \"gif\", expected png, jpeg or webp", func(d *job.Drawing) { d.Format = "gif" }},
+		{"output_compression", "output_compression is 101, expected 0 to 100", func(d *job.Drawing) { d.Format, d.Compression = "webp", new(101) }},
+		{"output_compression", "a PNG is always whole", func(d *job.Drawing) { d.Compression = new(50) }},
 		{"eta", "ddim", func(d *job.Drawing) { d.Sampler, d.Eta = "euler", 1 }},
 	}
 	starts := []worker.Start{{Drawing: drawingOf(nil)}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"image"
 
-	"cosmicman/artifact"
 	"cosmicman/inference"
 	"cosmicman/job"
 	"cosmicman/scheduler/worker"
@@ -29,7 +28,12 @@ func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worke
 			errs[i] = engineError(errs[i])
 			continue
 		}
-		seqs[i] = &engineSequence{Sequence: s, model: m.name, bare: starts[i].Drawing.NoMetadata}
+		file, err := imageFileOf(&starts[i].Drawing)
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		seqs[i] = &engineSequence{Sequence: s, model: m.name, file: file, bare: starts[i].Drawing.NoMetadata}
 	}
 	return seqs, errs
 }
@@ -70,7 +74,7 @@ func (m *engineModel) Decode(ctx context.Context, s worker.Sequence) (worker.Pic
 	if err != nil {
 		return nil, engineError(err)
 	}
-	p := &enginePicture{image: img}
+	p := &enginePicture{image: img, file: e.file}
 	if !e.bare {
 		p.parameters = parameters(m.Model, e.Request(), e.Seed())
 	}
@@ -86,6 +90,7 @@ func (m *engineModel) Rows(g job.Group, n int) int {
 type engineSequence struct {
 	*inference.Sequence
 	model string
+	file  imageFile
 	bare  bool // without metadata
 }
 
@@ -99,14 +104,17 @@ func (s *engineSequence) Preview() ([]float32, [3]int) {
 	return s.Sequence.Preview(), [3]int{c, h, w}
 }
 
-// enginePicture is a decoded image and the text that goes into its file.
+// enginePicture is a decoded image and what its file will be.
 type enginePicture struct {
-	image      image.Image
+	image      *image.NRGBA
+	file       imageFile
 	parameters string
 }
 
+func (p *enginePicture) Size() (width, height int) { return p.image.Rect.Dx(), p.image.Rect.Dy() }
+
 func (p *enginePicture) Encode() ([]byte, error) {
-	data, err := artifact.PNG(p.image, p.parameters)
+	data, err := p.file.encode(p.image, p.parameters)
 	if err != nil {
 		return nil, &job.Error{Kind: job.Engine, Message: "the image cannot be encoded", Cause: err}
 	}

@@ -17,6 +17,7 @@ import (
 	"cosmicman/artifact"
 	"cosmicman/diffusion"
 	"cosmicman/inference"
+	"cosmicman/picture"
 )
 
 // drawing is what generate was asked for.
@@ -26,6 +27,7 @@ type drawing struct {
 	output     string
 	latents    string
 	json       bool
+	file       imageFile
 	noMetadata bool
 }
 
@@ -37,7 +39,8 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	fs.StringVar(&d.request.Prompt, "prompt", "", "what to draw")
 	negative := fs.String("negative-prompt", "", "what not to draw; absent and empty differ for SDXL")
 	file := fs.String("jobs", "", "draw a file of requests, one JSON object a line, into the folder --output; what is there already stays")
-	fs.StringVar(&d.output, "output", "out.png", "PNG to write; with --count N: out-0.png, out-1.png, ...; with --jobs a folder")
+	fs.StringVar(&d.output, "output", "out.png", "image to write, .png, .jpg or .webp; with --count N: out-0.png, out-1.png, ...; with --jobs a folder")
+	fs.IntVar(&d.file.quality, "quality", 100, "of a .jpg or .webp, 0 to 100")
 	fs.StringVar(&d.request.Sampler, "sampler", "ddim", strings.Join(diffusion.Names(), ", "))
 	fs.IntVar(&d.request.Steps, "steps", 30, "denoising steps, 1 to 1000")
 	fs.Float64Var(&d.request.GuidanceScale, "guidance-scale", 7.5, "how closely to follow the prompt; up to 1: no guidance")
@@ -48,7 +51,8 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	fs.Float64Var(&d.request.Eta, "eta", 0, "noise added at every step, ddim only")
 	fs.StringVar(&d.latents, "latents", "", "also write the final latents as .npy [N, channels, h, w]")
 	fs.BoolVar(&d.json, "json", false, "print one JSON object on stdout and nothing else")
-	fs.BoolVar(&d.noMetadata, "no-metadata", false, "leave the parameters out of the PNGs")
+	fs.BoolVar(&d.noMetadata, "no-metadata", false, "leave the parameters out of the images")
+	noMark := fs.Bool("no-mark", false, "leave out the mark that the images are synthetic (IPTC's digital source type)")
 	if err := parse(e, fs, args); err != nil {
 		return helped(err)
 	}
@@ -74,6 +78,7 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	if given["negative-prompt"] {
 		d.request.NegativePrompt = negative
 	}
+	d.file.meta.Synthetic = !*noMark
 	if err := d.flags(*seed, given); err != nil {
 		return err
 	}
@@ -91,6 +96,7 @@ func generate(ctx context.Context, e *environment, args []string) error {
 // requestFlags are those that a file of requests has instead.
 var requestFlags = []string{
 	"prompt", "negative-prompt", "sampler", "steps", "guidance-scale", "seed", "width", "height", "count", "eta", "latents", "json", "no-metadata",
+	"no-mark", "quality",
 }
 
 // flags checks what needs no model.
@@ -109,6 +115,13 @@ func (d *drawing) flags(seed string, given map[string]bool) error {
 	}
 	if !slices.Contains(diffusion.Names(), d.request.Sampler) {
 		return usagef("generate: no sampler %q, expected one of %s", d.request.Sampler, strings.Join(diffusion.Names(), ", "))
+	}
+	var err error
+	if d.file.format, err = picture.FormatOf(d.output); err != nil {
+		return usagef("generate: --output %v", err)
+	}
+	if why := d.file.wrongQuality(); why != "" {
+		return usagef("generate: --quality %s", why)
 	}
 	if d.latents != "" && slices.ContainsFunc(d.paths()[:d.count], func(p string) bool { return filepath.Clean(p) == filepath.Clean(d.latents) }) {
 		return usagef("generate: --latents is %s, where an image goes too", d.latents)
@@ -204,13 +217,13 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 	}()
 	var latents []float32
 	for i, s := range seqs {
-		img, png, err := d.one(ctx, e, mod.Model, s, i)
+		img, file, err := d.one(ctx, e, mod.Model, s, i)
 		if err != nil {
 			return err
 		}
 		latents = append(latents, s.Latents()...)
 		img.Path = d.imagePath(i)
-		if err := artifact.WriteFile(img.Path, png); err != nil {
+		if err := artifact.WriteFile(img.Path, file); err != nil {
 			return err
 		}
 		written = append(written, img.Path)
@@ -249,7 +262,7 @@ func (d *drawing) size(m *inference.Model) error {
 	return nil
 }
 
-// one draws an image to its PNG.
+// one draws an image to its file.
 func (d *drawing) one(ctx context.Context, e *environment, m *inference.Model, s *inference.Sequence, i int) (resultImage, []byte, error) {
 	img := resultImage{Seed: s.Seed()}
 	p := progress{e: e, label: d.imagePath(i), quiet: d.json}
@@ -275,8 +288,8 @@ func (d *drawing) one(ctx context.Context, e *environment, m *inference.Model, s
 	if !d.noMetadata {
 		text = parameters(m, &d.request, s.Seed())
 	}
-	png, err := artifact.PNG(pixels, text)
-	return img, png, err
+	file, err := d.file.encode(pixels, text)
+	return img, file, err
 }
 
 // parameters is the text that A1111's web UI writes into its images.

@@ -37,7 +37,7 @@ type jobLine struct {
 }
 
 // file is the name of image i.
-func (l *jobLine) file(i int) string { return fmt.Sprintf("%s-%d.png", l.name, i) }
+func (l *jobLine) file(i int) string { return fmt.Sprintf("%s-%d%s", l.name, i, l.draw.Ext()) }
 
 // readJobs reads a file of requests, one JSON object a line; empty lines are left
 // out. The error is all that is wrong with it, by line.
@@ -108,6 +108,7 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 		"prompt": &l.draw.Prompt, "negative_prompt": &l.draw.NegativePrompt, "n": &l.count, "size": &size,
 		"width": &l.draw.Width, "height": &l.draw.Height, "steps": &l.draw.Steps, "sampler": &l.draw.Sampler,
 		"guidance_scale": &l.draw.GuidanceScale, "eta": &l.draw.Eta, "seed": &seed, "model": &l.model, "name": &l.name,
+		"output_format": &l.draw.Format, "output_compression": &l.draw.Compression,
 	}
 	for _, name := range order {
 		dst, known := into[name]
@@ -132,6 +133,12 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 		return nil, errors.New("size: goes without width and height")
 	case has("width") && l.draw.Width < 1, has("height") && l.draw.Height < 1:
 		return nil, errors.New("width and height: expected positive numbers of pixels")
+	}
+	if _, err := imageFileOf(&l.draw); err != nil {
+		return nil, err
+	}
+	if l.draw.Format == "png" {
+		l.draw.Format = "" // it is one image, however it is asked for
 	}
 	if has("size") {
 		all := bytes.Buffer{}

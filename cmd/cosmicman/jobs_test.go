@@ -126,6 +126,9 @@ func TestWrongLinesAreAllNamedBeforeAnyWork(t *testing.T) {
 		`{"prompt": "a"} {}`,
 		`{"prompt": "a", "name": "x"}`,
 		`{"prompt": "b", "name": "x"}`,
+		`{"prompt": "a", "output_format": "gif"}`,
+		`{"prompt": "a", "output_compression": 10}`,
+		`{"prompt": "a", "output_format": "jpeg", "output_compression": 101}`,
 	)
 	var stdout, stderr bytes.Buffer
 	e := &environment{stdout: &stdout, stderr: &stderr, getenv: os.Getenv}
@@ -135,7 +138,8 @@ func TestWrongLinesAreAllNamedBeforeAnyWork(t *testing.T) {
 	}
 	for i, want := range map[int]string{2: "colour", 3: "prompt: is given twice", 4: "prompt: is missing", 5: "Steps", 6: "steps: is 0", 7: "width: is 65", 8: "size:",
 		9: "size:", 10: "sampler", 11: "seed: is -1, expected a whole number", 12: "n: is 0", 13: "name:", 14: "model:", 15: "prompt: is null",
-		17: "one JSON object", 18: "one JSON object", 20: "name: line 19"} {
+		17: "one JSON object", 18: "one JSON object", 20: "name: line 19",
+		21: "output_format is \"gif\"", 22: "output_compression is 10, but a PNG", 23: "output_compression is 101"} {
 		mark := fmt.Sprintf("%s:%d: ", path, i)
 		_, text, found := strings.Cut(stderr.String(), mark)
 		if text, _, _ = strings.Cut(text, path); !found || !strings.Contains(text, want) {

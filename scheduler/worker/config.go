@@ -50,8 +50,8 @@ type Config struct {
 	InProcess       bool // it lives and dies with the process that holds the embedded store
 	Version         int  // of records that it understands: job.Version
 
-	Name    func() string   // of an artifact, not to be guessed; default: img_ and chance
-	Observe func(job.Event) // called from several goroutines; must not block
+	Name    func(ext string) string // of an artifact, not to be guessed; default: img_, chance and ext
+	Observe func(job.Event)         // called from several goroutines; must not block
 	Logf    func(format string, args ...any)
 }
 
@@ -82,7 +82,7 @@ func (c Config) withDefaults() Config {
 		c.Version = job.Version
 	}
 	if c.Name == nil {
-		c.Name = func() string { return "img_" + strings.ToLower(rand.Text()) + ".png" }
+		c.Name = func(ext string) string { return "img_" + strings.ToLower(rand.Text()) + ext }
 	}
 	if c.Observe == nil {
 		c.Observe = func(job.Event) {}

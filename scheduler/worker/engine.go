@@ -66,6 +66,8 @@ type Sequence interface {
 
 // Picture is a decoded image.
 type Picture interface {
+	// Size in pixels.
+	Size() (width, height int)
 	// Encode makes the image file. It may run on another goroutine than the device's.
 	Encode() ([]byte, error)
 }

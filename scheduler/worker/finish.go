@@ -1,10 +1,8 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"image/png"
 	"time"
 
 	"cosmicman/job"
@@ -25,7 +23,7 @@ func (w *Worker) finish(ctx context.Context, m *image, p Picture) {
 		w.failed(ctx, m, typed(err, job.Engine, "the image could not be encoded"))
 		return
 	}
-	name := w.c.Name()
+	name := w.c.Name(m.lease.Spec.Drawing.Ext())
 	if err := w.store(ctx, m, name, file); err != nil {
 		if w.dropped(m) {
 			return
@@ -33,7 +31,7 @@ func (w *Worker) finish(ctx context.Context, m *image, p Picture) {
 		w.failed(ctx, m, &job.Error{Kind: job.Engine, Message: "the image could not be stored", Cause: err})
 		return
 	}
-	result := w.result(m, name, file)
+	result := w.result(m, p, name, int64(len(file)))
 	err = w.insist(ctx, "recording an image", func(ctx context.Context) error { return w.c.Source.Finish(ctx, r, result) })
 	w.end(r)
 	if err != nil {
@@ -92,15 +90,9 @@ func (w *Worker) store(ctx context.Context, m *image, name string, file []byte) 
 	}
 }
 
-func (w *Worker) result(m *image, name string, file []byte) job.Result {
-	d := m.lease.Spec.Drawing
-	if d.Width == 0 || d.Height == 0 {
-		d.Width, d.Height = m.group.Width*8, m.group.Height*8
-		if config, err := png.DecodeConfig(bytes.NewReader(file)); err == nil {
-			d.Width, d.Height = config.Width, config.Height
-		}
-	}
-	return job.Result{Artifact: name, Bytes: int64(len(file)), Seed: d.Seed + uint64(m.lease.Ref.Image),
-		Width: d.Width, Height: d.Height, Fingerprint: w.fingerprint,
+func (w *Worker) result(m *image, p Picture, name string, bytes int64) job.Result {
+	width, height := p.Size()
+	return job.Result{Artifact: name, Bytes: bytes, Seed: m.lease.Spec.Drawing.Seed + uint64(m.lease.Ref.Image),
+		Width: width, Height: height, Fingerprint: w.fingerprint,
 		Seconds: m.seconds, Tokens: m.tokens}
 }

@@ -187,7 +187,7 @@ func TestPreviewsAsManyAsSteps(t *testing.T) {
 func TestResultsSayWhatWasDrawn(t *testing.T) {
 	working(t, quick(), nil, func(b *bench) {
 		s := spec(2, 10)
-		s.Drawing.Width, s.Drawing.Height = 0, 0
+		s.Drawing.Width, s.Drawing.Height, s.Drawing.Format = 0, 0, "jpeg"
 		id := b.source.submit(s)
 		time.Sleep(20 * time.Second)
 		names := map[string]bool{}
@@ -200,6 +200,11 @@ func TestResultsSayWhatWasDrawn(t *testing.T) {
 			// Between a whole batch's time and half of it, and its decode.
 			if low, top := 10*0.1, 10*0.18+0.1; r.Seconds < low || r.Seconds > top {
 				t.Errorf("%v device seconds, want %v to %v", r.Seconds, low, top)
+			}
+		}
+		for name := range names {
+			if !strings.HasSuffix(name, ".jpg") {
+				t.Errorf("a JPEG is called %s", name)
 			}
 		}
 		if len(names) != 2 {

@@ -5,6 +5,7 @@
 package workertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -257,6 +258,12 @@ func (s *Sequence) Preview() ([]float32, [3]int) {
 type picture struct {
 	e *Engine
 	s *Sequence
+}
+
+// Size implements worker.Picture: what was asked for, or else 512x512.
+func (p picture) Size() (width, height int) {
+	d := p.s.Start.Drawing
+	return cmp.Or(d.Width, 512), cmp.Or(d.Height, 512)
 }
 
 func (p picture) Encode() ([]byte, error) {
