@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ type catalogue struct {
 	known map[string]*inference.Model
 	bad   map[string]error // given and not usable: why
 	queue scheduler.Operator
+
+	aliases map[string]string // other names of models
+	limits  map[string]int    // see longestSide
 
 	mu    sync.Mutex
 	stats scheduler.Stats
@@ -78,9 +82,11 @@ func (c *catalogue) glance(ctx context.Context) (scheduler.Stats, error) {
 	return c.stats, c.err
 }
 
-// prepare completes a job, or says why it cannot be drawn.
+// prepare completes a job, or says why it cannot be drawn. like is the size of the
+// picture to begin from, zero without one.
 func (c *catalogue) prepare(ctx context.Context, s *job.Spec, like image.Point) error {
 	stats, err := c.glance(ctx)
+	s.Model = cmp.Or(c.aliases[s.Model], s.Model)
 	if s.Model == "" && len(c.names) > 0 {
 		s.Model = c.names[0]
 	}
@@ -95,16 +101,14 @@ func (c *catalogue) prepare(ctx context.Context, s *job.Spec, like image.Point) 
 		if err := offered(stats, c.names, s); err != nil {
 			return err
 		}
+		if err := c.sized(s, image.Point{}, like, 8); err != nil {
+			return err
+		}
 	} else {
-		d := &s.Drawing
-		w, h := m.NativeSize()
-		if d.Width == 0 {
-			d.Width = w
+		if err := c.sized(s, image.Pt(m.NativeSize()), like, max(8, m.VAE.Factor())); err != nil {
+			return err
 		}
-		if d.Height == 0 {
-			d.Height = h
-		}
-		if err := m.Check(requestOf(d)); err != nil {
+		if err := m.Check(requestOf(&s.Drawing)); err != nil {
 			return engineError(err)
 		}
 	}

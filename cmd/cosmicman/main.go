@@ -70,7 +70,7 @@ func run(ctx context.Context, e *environment, args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintln(e.stderr, "cosmicman:", usage.text)
+		fmt.Fprintln(e.stderr, "cosmicman:", strings.ReplaceAll(err.Error(), "\n", "; ")) // all of them
 		return 2
 	case ctx.Err() != nil:
 		fmt.Fprintln(e.stderr, "cosmicman: interrupted")

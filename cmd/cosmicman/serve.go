@@ -28,6 +28,7 @@ type server struct {
 	models    modelFlags
 	store     storeFlags
 	worker    workerFlags
+	images    imageFlags
 	metrics   metricsFlags
 	addr      string
 	noWorker  bool
@@ -45,6 +46,7 @@ func serve(ctx context.Context, e *environment, args []string) error {
 	s.models.register(fs)
 	s.store.register(fs, true)
 	s.worker.register(fs)
+	s.images.register(fs)
 	s.metrics.register(fs, "default: with everything else, at --addr; off: nowhere")
 	fs.StringVar(&s.addr, "addr", "127.0.0.1:8080", "address to listen on")
 	fs.BoolVar(&s.noWorker, "no-worker", false, "draw nothing here: workers are other processes")
@@ -70,7 +72,7 @@ func (s *server) check() (err error) {
 	case slices.ContainsFunc(s.refs, func(r modelRef) bool { return r.Ref == "" }):
 		return usagef("serve: --model is empty")
 	}
-	return errors.Join(s.store.check("serve", s.e), s.worker.check("serve", s.refs), s.metrics.check("serve"))
+	return errors.Join(s.store.check("serve", s.e), s.worker.check("serve", s.refs), s.images.check(s.refs, s.noWorker || s.store.redis != ""), s.metrics.check("serve"))
 }
 
 func (s *server) run(ctx context.Context) (err error) {
@@ -94,7 +96,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	models.queue = st
+	models.queue, models.aliases, models.limits = st, s.images.aliases, s.images.limits
 	st.warn(ctx, s.log)
 	s.meter.Queue(glance(st))
 	scrapes := s.meter.Handler(peers(s.store.data, s.processes)...)
@@ -174,7 +176,7 @@ func (s *server) supervisor(out *locked) *supervisor {
 }
 
 func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.Config {
-	c := api.Config{Artifacts: st.artifacts, Prepare: models.prepare, Ready: models.ready, Logf: logf(s.log), Meter: s.meter.Begin}
+	c := api.Config{Artifacts: st.artifacts, Prepare: models.prepare, Ready: models.ready, PublicURL: s.images.publicURL, Logf: logf(s.log), Meter: s.meter.Begin}
 	if s.metrics.addr == "" {
 		c.Metrics = scrapes
 	}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"image"
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// said is the JSON of an answer to a body.
+func (s *servedSite) said(t *testing.T, path, body string) (int, map[string]any) {
+	t.Helper()
+	res, err := http.Post(s.url+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var out map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, out
+}
+
+func TestImagesAsTheServerIsTold(t *testing.T) {
+	s := serving(t, t.TempDir(), "--model", tiny(t, "tiny-sd"), "--alias", "gpt-image-1=tiny", "--max-size", "tiny=128", "--public-url", "https://images.example.org/")
+
+	code, a := s.said(t, "/v1/images/generations", `{"model": "gpt-image-1", "prompt": "a headshot of a child", "size": "auto", "steps": 2, "seed": 3, "output_format": "jpeg", "output_compression": 80}`)
+	if code != 200 || a["model"] != "tiny" || a["size"] != "64x64" || a["output_format"] != "jpeg" || a["warnings"] != nil {
+		t.Fatalf("%d %v", code, a)
+	}
+	data := a["data"].([]any)[0].(map[string]any)
+	path, ours := strings.CutPrefix(data["url"].(string), "https://images.example.org/v1/")
+	if !ours {
+		t.Fatalf("%v", data["url"])
+	}
+	code, file := s.get(t, "/v1/"+path)
+	config, format, err := image.DecodeConfig(strings.NewReader(file))
+	if code != 200 || err != nil || format != "jpeg" || config.Width != 64 {
+		t.Errorf("%d %s %v %v", code, format, config, err)
+	}
+	// "a headshot of a child" is five tokens and perhaps more, the image 4 by 4.
+	counted := a["usage"].(map[string]any)
+	if counted["output_tokens"] != 16.0 || counted["input_tokens"].(float64) < 5 || counted["input_tokens"].(float64)+16 != counted["total_tokens"] {
+		t.Errorf("%v", counted)
+	}
+
+	for body, param := range map[string]string{
+		`{"prompt": "p", "size": "136x64"}`:                         "size",
+		`{"prompt": "p", "sampler": "ddpm"}`:                        "sampler",
+		`{"prompt": "p", "sampler": "euler", "eta": 0.5}`:           "eta",
+		`{"prompt": "p", "model": "dall-e-3"}`:                      "model",
+		`{"prompt": "p", "size": "65x64"}`:                          "size",
+		`{"prompt": "p", "num_inference_steps": 1000, "steps": 10}`: "steps",
+	} {
+		code, a := s.said(t, "/v1/images/generations", body)
+		if e, _ := a["error"].(map[string]any); code != 400 && code != 404 || e["param"] != param {
+			t.Errorf("%s: %d %v", body, code, a)
+		}
+	}
+	s.stop(t)
+}
+
+func TestAStreamEndsWithTheImageThatIsAnsweredWithout(t *testing.T) {
+	s := serving(t, t.TempDir(), "--model", tiny(t, "tiny-sd"))
+	const body = `{"prompt": "a headshot", "size": "64x64", "seed": 5, "steps": 6`
+	want := s.draw(t, body+`}`)
+	res, err := http.Post(s.url+"/v1/images/generations", "application/json", strings.NewReader(body+`, "stream": true, "partial_images": 2}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var completed struct {
+		Type    string
+		B64JSON []byte `json:"b64_json"`
+		Seed    uint64
+	}
+	r := bufio.NewReader(res.Body)
+	for err == nil {
+		var line string
+		if line, err = r.ReadString('\n'); strings.HasPrefix(line, "data: ") {
+			if err := json.Unmarshal([]byte(line[6:]), &completed); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err != io.EOF || completed.Type != "image_generation.completed" || completed.Seed != 5 || !bytes.Equal(completed.B64JSON, want.Data[0].B64JSON) {
+		t.Errorf("%s, %v", completed.Type, err)
+	}
+	s.stop(t)
+}
