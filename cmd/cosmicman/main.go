@@ -61,6 +61,18 @@ func main() {
 	os.Exit(code)
 }
 
+// faults are the texts of errors that may be joined.
+func faults(err error) (all []string) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []string{err.Error()}
+	}
+	for _, e := range joined.Unwrap() {
+		all = append(all, faults(e)...)
+	}
+	return all
+}
+
 // run returns the exit code: 0, 1 for a failure, 2 for wrong usage, 130 when
 // interrupted.
 func run(ctx context.Context, e *environment, args []string) int {
@@ -70,7 +82,9 @@ func run(ctx context.Context, e *environment, args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintln(e.stderr, "cosmicman:", strings.ReplaceAll(err.Error(), "\n", "; ")) // all of them
+		for _, text := range faults(err) {
+			fmt.Fprintln(e.stderr, "cosmicman:", text)
+		}
 		return 2
 	case ctx.Err() != nil:
 		fmt.Fprintln(e.stderr, "cosmicman: interrupted")
