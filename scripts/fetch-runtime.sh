@@ -3,10 +3,13 @@
 # by pip, or from the npm package by npm, whichever client is there. Versions and
 # hashes are pinned; a library with another hash is never installed.
 #
-#   scripts/fetch-runtime.sh DIR
+#   scripts/fetch-runtime.sh DIR [cpu|cuda]
+#
+# cuda is the build with the CUDA provider (CUDA 13, cuDNN 9), for Linux on x86-64, by pip.
 set -eu
 
-dir=${1:?usage: fetch-runtime.sh DIR}
+dir=${1:?usage: fetch-runtime.sh DIR [cpu|cuda]}
+flavour=${2:-cpu}
 wheel_version=1.32.0
 npm_version=1.30.0
 
@@ -31,6 +34,25 @@ esac
 
 target=$dir/libonnxruntime.so
 hash_of() { sha256sum "$1" | cut -d' ' -f1; }
+
+cuda_version=1.31.1
+cuda_hash=5104254339ecadae808da771bd0b63b240f0dbd466514234905e54372435c303
+provider_hash=8387867e857499e045caff5d13ac6a5de29571c801562fa2dde0e45f1f31de52
+shared_hash=086ec1d5388f64153d9c63470d126693db9a182c8ce236d3a1119068471b8a0d
+case "$flavour" in
+cpu) ;;
+cuda)
+	[ "$platform" = manylinux_2_28_x86_64 ] || {
+		echo "fetch-runtime: there is no pinned CUDA build for $(uname -s) $(uname -m)" >&2
+		exit 1
+	}
+	wheel_hash=$cuda_hash npm_hash=$cuda_hash
+	;;
+*)
+	echo "fetch-runtime: the build is $flavour, expected cpu or cuda" >&2
+	exit 1
+	;;
+esac
 
 if [ -f "$target" ]; then
 	have=$(hash_of "$target")
@@ -60,22 +82,39 @@ unpack() {
 	unzip -q "$1" -d "$2"
 }
 
+package=onnxruntime version=$wheel_version
+[ "$flavour" = cpu ] || package=onnxruntime-gpu version=$cuda_version
+
+# provider FILE HASH: checks a library of the CUDA build and puts it beside the other.
+provider() {
+	have=$(hash_of "$work/wheel/onnxruntime/capi/$1")
+	if [ "$have" != "$2" ]; then
+		echo "fetch-runtime: $1 has SHA-256 $have, expected $2: not installed" >&2
+		return 1
+	fi
+	mv "$work/wheel/onnxruntime/capi/$1" "$dir/$1"
+}
+
 from_pip() {
 	for pip in "python3 -m pip" "python -m pip" pip3 pip; do
 		$pip --version >/dev/null 2>&1 || continue
-		echo "fetch-runtime: onnxruntime $wheel_version by $pip" >&2
+		echo "fetch-runtime: $package $version by $pip" >&2
 		$pip download --quiet --no-deps --only-binary=:all: --implementation cp --python-version 3.12 \
-			--platform "$platform" --dest "$work" "onnxruntime==$wheel_version" >&2 || continue
-		wheel=$(ls "$work"/onnxruntime-*.whl) || continue
+			--platform "$platform" --dest "$work" "$package==$version" >&2 || continue
+		wheel=$(ls "$work"/onnxruntime*.whl) || continue
 		unpack "$wheel" "$work/wheel" || continue
 		cp "$work/wheel/onnxruntime/LICENSE" "$dir/LICENSE.onnxruntime" 2>/dev/null || true
 		cp "$work/wheel/onnxruntime/ThirdPartyNotices.txt" "$dir/ThirdPartyNotices.onnxruntime" 2>/dev/null || true
-		install_library "$work/wheel/onnxruntime/capi/libonnxruntime.so.$wheel_version" "$wheel_hash" && return 0
+		if [ "$flavour" = cuda ]; then
+			provider libonnxruntime_providers_shared.so "$shared_hash" && provider libonnxruntime_providers_cuda.so "$provider_hash" || return 1
+		fi
+		install_library "$work/wheel/onnxruntime/capi/libonnxruntime.so.$version" "$wheel_hash" && return 0
 	done
 	return 1
 }
 
 from_npm() {
+	[ "$flavour" = cpu ] || return 1 # its package fetches the CUDA build from elsewhere
 	npm --version >/dev/null 2>&1 || return 1
 	echo "fetch-runtime: onnxruntime-node $npm_version by npm" >&2
 	(cd "$work" && npm pack --silent "onnxruntime-node@$npm_version" >/dev/null && tar -xzf onnxruntime-node-*.tgz "$npm_path") || return 1

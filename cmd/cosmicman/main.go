@@ -23,6 +23,7 @@ var commands = []command{
 	{"serve", "answer POST /v1/images/generations", serve},
 	{"worker", "draw what another process accepts", work},
 	{"queue", "show the queue; retry or drop a job", queue},
+	{"health", "ask a server whether it is alive or ready, for probes", health},
 	{"models", "inspect models, make new ones", models},
 	{"bench", "time and memory by stage; bench scheduler: what the queue and the packer cost", bench},
 }
