@@ -17,13 +17,14 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     CGO_ENABLED=1 go build -trimpath -ldflags=-s -o /out/cosmicman ./cmd/cosmicman \
     && mkdir -p /out/data
 
-# glibc, libstdc++ and certificates, no shell; the user nonroot is 65532.
-FROM gcr.io/distroless/cc-debian12:nonroot
+# glibc and libstdc++ are all that the program needs, and certificates for models pull.
+FROM debian:12.12-slim
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/cosmicman /app/cosmicman
 COPY --from=runtime /fetch/lib /app/lib
 COPY LICENSE THIRD_PARTY_NOTICES.md /app/
 COPY --from=build --chown=65532:65532 /out/data /data
-ENV PATH=/app:/usr/bin:/bin \
+ENV PATH=/app:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     HF_HOME=/data/huggingface
 USER 65532:65532
 VOLUME /data
