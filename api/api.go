@@ -20,9 +20,12 @@ import (
 // one, except the context's.
 type Queue interface {
 	Submit(ctx context.Context, s job.Submission) (job.Status, error)
+	// Get is job.NotFound for a job that is not kept.
+	Get(ctx context.Context, id job.ID) (job.Status, error)
 	// Watch tells the present state and every later one, until the terminal one, the
 	// end of ctx (then the watcher leaves, and a job that nobody else waits for is
-	// cancelled), or an update whose Status.Error says why nothing more will come.
+	// cancelled), or an update whose Status.Error says why nothing more will come. One
+	// without a name looks on: its leaving means nothing.
 	Watch(ctx context.Context, id job.ID, watcher string) (<-chan job.Update, error)
 	Cancel(ctx context.Context, id job.ID) error
 }
@@ -39,6 +42,9 @@ type Config struct {
 	Model     string // shown on the page; "" when there is none
 	Queue     Queue  // nil with no model
 	Artifacts Artifacts
+
+	// Keep is how long a job that has ended is known, and its images kept.
+	Keep time.Duration
 
 	// PublicURL is how clients reach this server, such as https://images.example.org,
 	// for the URLs in answers; "": by the host that each request names.
@@ -74,6 +80,8 @@ type Config struct {
 //	GET  /metrics               for Prometheus
 //	POST /v1/images/generations
 //	GET  /v1/images/files/{name} what the URLs in answers point to
+//	GET, DELETE /v1/jobs/{id}   how far a job is; cancel it
+//	GET  /v1/jobs/{id}/events   the same as it happens
 func New(c Config) http.Handler {
 	if c.Stopping == nil {
 		c.Stopping = context.Background()
@@ -102,6 +110,10 @@ func New(c Config) http.Handler {
 	e.POST(routePaths[generations], s.generations)
 	e.GET(filesPath+":name", s.file)
 	e.HEAD(filesPath+":name", s.file)
+	e.GET(jobsPath+":id", s.getJob)
+	e.HEAD(jobsPath+":id", s.getJob)
+	e.DELETE(jobsPath+":id", s.cancelJob)
+	e.GET(jobsPath+":id/events", s.jobEvents)
 	for _, r := range e.Routes() {
 		s.routes[r.Path] = true
 	}

@@ -23,7 +23,10 @@ func (s *server) draw(c echo.Context, r *request, in *inputs) error {
 		s.discard(ctx, in.names()...)
 		return err
 	}
-	if *r.Stream {
+	switch {
+	case sub.Spec.Detached:
+		return s.detach(c, sub)
+	case *r.Stream:
 		return s.stream(c, sub)
 	}
 	return s.wait(c, sub)
@@ -51,14 +54,27 @@ func (s *server) submission(c echo.Context, r *request, in *inputs) (job.Submiss
 	if spec.Meta, err = json.Marshal(m); err != nil {
 		return job.Submission{}, err
 	}
-	spec.Needs = spec.Drawing.Needs()
-	sub := job.Submission{ID: job.NewID(), Spec: spec, Key: key, Watcher: "http_" + strings.ToLower(rand.Text())}
+	spec.Needs, spec.Tenant = spec.Drawing.Needs(), tenant(c)
+	spec.Detached = prefersAsync(c.Request().Header)
+	// Whoever can come back for the job may look at it meanwhile.
+	spec.Drawing.Sketches = key != "" || spec.Detached
+	sub := job.Submission{ID: job.NewID(), Spec: spec, Key: key}
 	if key != "" {
 		sub.Digest = r.digest()
 	}
-	// Whoever can come back for the job may look at it meanwhile.
-	sub.Spec.Drawing.Sketches = key != ""
+	if !spec.Detached {
+		sub.Watcher = "http_" + strings.ToLower(rand.Text())
+	}
 	return sub, nil
+}
+
+// detach answers with the job, for which nobody waits.
+func (s *server) detach(c echo.Context, sub job.Submission) error {
+	st, err := s.accept(c.Request().Context(), sub)
+	if err != nil {
+		return err
+	}
+	return s.accepted(c, st)
 }
 
 // open refuses where nothing can be drawn any more, or ever.
@@ -83,6 +99,7 @@ func (s *server) wait(c echo.Context, sub job.Submission) error {
 	if err != nil {
 		return err
 	}
+	concerns(c, last)
 	for u := range updates {
 		last = u.Status
 	}

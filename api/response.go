@@ -112,14 +112,16 @@ func (s *server) fileURL(m *meta, r *job.Result) string {
 	return cmp.Or(s.PublicURL, m.Base) + filesPath + r.Artifact
 }
 
+var errResultExpired = &apiError{status: http.StatusGone, kind: "invalid_request_error", code: "result_expired",
+	message: "the images of this request have expired; send it with another Idempotency-Key"}
+
 func (s *server) imageFile(ctx context.Context, r *job.Result) (data []byte, err error) {
 	err = bridged(ctx, func() (err error) {
 		data, err = s.Artifacts.Get(ctx, r.Artifact)
 		return err
 	})
 	if job.KindOf(err) == job.NotFound {
-		return nil, &apiError{status: http.StatusGone, kind: "invalid_request_error", code: "result_expired",
-			message: "the images of this request have expired; send it with another Idempotency-Key"}
+		return nil, errResultExpired
 	}
 	return data, err
 }

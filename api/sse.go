@@ -44,6 +44,15 @@ func (e *eventStream) send(name string, v any) error {
 	return e.write(fmt.Appendf(nil, "event: %s\ndata: %s\n\n", name, data))
 }
 
+// sendLast is send with an id, which a client that comes again tells as Last-Event-ID.
+func (e *eventStream) sendLast(id uint64, name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return e.write(fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", id, name, data))
+}
+
 // beat sends a comment.
 func (e *eventStream) beat() error { return e.write([]byte(": keep-alive\n\n")) }
 

@@ -50,6 +50,7 @@ func (s *server) stream(c echo.Context, sub job.Submission) error {
 	if err != nil {
 		return err
 	}
+	concerns(c, last)
 	defer func() { s.settle(ctx, sub, last) }()
 	if last.State.Terminal() && last.State != job.Completed {
 		return outcome(ctx, last) // of a key that was used before

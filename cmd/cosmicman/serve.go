@@ -176,7 +176,11 @@ func (s *server) supervisor(out *locked) *supervisor {
 }
 
 func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.Config {
-	c := api.Config{Artifacts: st.artifacts, Prepare: models.prepare, Ready: models.ready, PublicURL: s.images.publicURL, Logf: logf(s.log), Meter: s.meter.Begin}
+	c := api.Config{
+		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL,
+		Prepare: models.prepare, Ready: models.ready,
+		Logf: logf(s.log), Meter: s.meter.Begin,
+	}
 	if s.metrics.addr == "" {
 		c.Metrics = scrapes
 	}
