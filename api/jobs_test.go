@@ -45,14 +45,14 @@ func (s *site) accept(t *testing.T, body string, header ...string) string {
 	return a.header.Get("Location")
 }
 
-// event is one server-sent event.
-type event struct {
+// told is one event of a job.
+type told struct {
 	id, name string
 	data     map[string]any
 }
 
-// listen reads the events of a stream until it ends.
-func (s *site) listen(t *testing.T, path string, header ...string) <-chan event {
+// follow reads the events of a stream until it ends.
+func (s *site) follow(t *testing.T, path string, header ...string) <-chan told {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
 	if err != nil {
@@ -68,11 +68,11 @@ func (s *site) listen(t *testing.T, path string, header ...string) <-chan event 
 	if kind := res.Header.Get("Content-Type"); res.StatusCode != 200 || kind != "text/event-stream; charset=utf-8" {
 		t.Fatalf("%s: %d %s", path, res.StatusCode, kind)
 	}
-	events := make(chan event, 100)
+	events := make(chan told, 100)
 	go func() {
 		defer close(events)
 		defer res.Body.Close()
-		var e event
+		var e told
 		for lines := bufio.NewScanner(res.Body); lines.Scan(); {
 			name, value, _ := strings.Cut(lines.Text(), ": ")
 			switch name {
@@ -85,7 +85,7 @@ func (s *site) listen(t *testing.T, path string, header ...string) <-chan event 
 					t.Errorf("%s: %v", value, err)
 				}
 				events <- e
-				e = event{}
+				e = told{}
 			}
 		}
 	}()
@@ -164,7 +164,7 @@ func TestAKeyIsOneJobForThoseThatWaitAndThoseThatDoNot(t *testing.T) {
 func TestACancelledJobStaysCancelled(t *testing.T) {
 	s := open(t, scheduler.Options{}, nil)
 	where := s.accept(t, `{"prompt": "p"}`)
-	events := s.listen(t, where+"/events")
+	events := s.follow(t, where+"/events")
 	if e := <-events; e.name != "queued" {
 		t.Errorf("%+v", e)
 	}
@@ -184,7 +184,7 @@ func TestACancelledJobStaysCancelled(t *testing.T) {
 	if a := s.ask(t, "GET", where+"/events", "Last-Event-ID", e.id); a.code != 204 {
 		t.Errorf("who has seen the end is answered %d", a.code)
 	}
-	if e := <-s.listen(t, where+"/events", "Last-Event-ID", "0"); e.name != "cancelled" {
+	if e := <-s.follow(t, where+"/events", "Last-Event-ID", "0"); e.name != "cancelled" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -202,8 +202,8 @@ func TestAFailedJobSaysWhy(t *testing.T) {
 	s := open(t, scheduler.Options{MaxAttempts: 1}, func(scheduler.Lease) ([]byte, *job.Error) {
 		return nil, &job.Error{Kind: job.Engine, Message: "told", Cause: context.DeadlineExceeded}
 	})
-	var last event
-	for last = range s.listen(t, s.accept(t, `{"prompt": "p"}`)+"/events") {
+	var last told
+	for last = range s.follow(t, s.accept(t, `{"prompt": "p"}`)+"/events") {
 	}
 	reason, _ := last.data["error"].(map[string]any)
 	if last.name != "failed" || reason["message"] != "told" || reason["code"] != "generation_failed" || last.data["completed_at"] == nil || last.data["expires_at"] != nil {
@@ -225,7 +225,7 @@ func TestEventsTellProgressPreviewsAndTheEnd(t *testing.T) {
 		<-looked
 		return prompt(l)
 	})
-	events := s.listen(t, s.accept(t, `{"prompt": "p"}`)+"/events")
+	events := s.follow(t, s.accept(t, `{"prompt": "p"}`)+"/events")
 	close(listens)
 	for e := range events {
 		if e.name == "preview" {
@@ -237,7 +237,7 @@ func TestEventsTellProgressPreviewsAndTheEnd(t *testing.T) {
 		}
 	}
 	close(looked)
-	var last event
+	var last told
 	for last = range events {
 	}
 	result, _ := last.data["result"].(map[string]any)
