@@ -34,6 +34,8 @@ type Queue interface {
 type Artifacts interface {
 	// Get is job.NotFound for what has expired.
 	Get(ctx context.Context, name string) ([]byte, error)
+	// Put stores data whole for a time; job.Overloaded when there is no room.
+	Put(ctx context.Context, name string, data []byte, ttl time.Duration) error
 	Delete(ctx context.Context, name string) error
 }
 
@@ -69,7 +71,13 @@ type Config struct {
 
 	Logf func(format string, args ...any)
 
-	patience time.Duration // see impatient; 0: writeFor
+	// FetchURLs lets clients name images by http and https URLs, which this server then
+	// fetches from public addresses; without it they send the images themselves.
+	FetchURLs bool
+
+	patience     time.Duration // see impatient; 0: writeFor
+	uploadMemory int64         // 0: the constant
+	fetcher      fetcher       // zero: from public addresses
 }
 
 // New returns the routes:
@@ -94,6 +102,7 @@ func New(c Config) http.Handler {
 	}
 	c.patience = cmp.Or(c.patience, writeFor)
 	s := &server{Config: c, routes: map[string]bool{}}
+	s.memory.left.Store(cmp.Or(c.uploadMemory, uploadMemory))
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
@@ -123,6 +132,7 @@ func New(c Config) http.Handler {
 type server struct {
 	Config
 	routes map[string]bool // patterns
+	memory memory
 }
 
 func (s *server) page(c echo.Context) error {
