@@ -18,8 +18,8 @@ import (
 	"cosmicman/scheduler"
 )
 
-// picture draws a real image file.
-func picture(l scheduler.Lease) ([]byte, *job.Error) {
+// drawnPNG draws a real image file.
+func drawnPNG(l scheduler.Lease) ([]byte, *job.Error) {
 	var b bytes.Buffer
 	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8+l.Ref.Image))); err != nil {
 		return nil, job.Errorf(job.Engine, "%v", err)
@@ -28,7 +28,7 @@ func picture(l scheduler.Lease) ([]byte, *job.Error) {
 }
 
 func TestAnswersHoldWhatWasAskedFor(t *testing.T) {
-	s := open(t, scheduler.Options{}, picture)
+	s := open(t, scheduler.Options{}, drawnPNG)
 	for format, want := range map[string]struct{ url, b64 bool }{
 		``: {true, true}, `, "response_format": null`: {true, true}, `, "response_format": "url"`: {true, false}, `, "response_format": "b64_json"`: {false, true},
 	} {
@@ -70,7 +70,7 @@ func TestAnswersHoldWhatWasAskedFor(t *testing.T) {
 }
 
 func TestURLsBeginWithWhatClientsCanReach(t *testing.T) {
-	s := open(t, scheduler.Options{}, picture, func(c *Config, _ *http.Server) { c.PublicURL = "https://images.example.org/api" })
+	s := open(t, scheduler.Options{}, drawnPNG, func(c *Config, _ *http.Server) { c.PublicURL = "https://images.example.org/api" })
 	a := s.must(t, `{"prompt": "p", "response_format": "url"}`, "X-Forwarded-Host", "evil.example.org")
 	url, _ := a.body["data"].([]any)[0].(map[string]any)["url"].(string)
 	if !strings.HasPrefix(url, "https://images.example.org/api/v1/images/files/img_") {
