@@ -86,7 +86,9 @@ type Config struct {
 //	GET  /healthz               alive
 //	GET  /readyz                images can be drawn, or why not
 //	GET  /metrics               for Prometheus
-//	POST /v1/images/generations
+//	POST /v1/images/generations from text
+//	POST /v1/images/edits       from a picture and text
+//	POST /v1/images/variations  from a picture
 //	GET  /v1/images/files/{name} what the URLs in answers point to
 //	GET, DELETE /v1/jobs/{id}   how far a job is; cancel it
 //	GET  /v1/jobs/{id}/events   the same as it happens
@@ -117,6 +119,8 @@ func New(c Config) http.Handler {
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", s.readyz)
 	e.POST(routePaths[generations], s.generations)
+	e.POST(routePaths[edits], s.edits)
+	e.POST(routePaths[variations], s.variations)
 	e.GET(filesPath+":name", s.file)
 	e.HEAD(filesPath+":name", s.file)
 	e.GET(jobsPath+":id", s.getJob)

@@ -15,7 +15,8 @@ import (
 const (
 	defaultSampler  = "ddim"
 	defaultGuidance = 7.5
-	defaultStrength = 0.8 // of an image that is drawn anew without a mask
+	defaultStrength = 0.8 // of a picture that is drawn anew
+	maskedStrength  = 1.0 // where a mask allows it
 	auto            = "auto"
 )
 

@@ -1,0 +1,153 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// edits draws a picture anew: all of it, or where a mask allows it.
+func (s *server) edits(c echo.Context) error {
+	switch mediaType(c.Request()) {
+	case "multipart/form-data":
+		return s.begin(c, edits, s.readPictures)
+	case "application/json":
+		return s.begin(c, edits, s.readPictureURLs)
+	}
+	return &apiError{status: http.StatusUnsupportedMediaType, kind: "invalid_request_error",
+		message: "the Content-Type must be multipart/form-data or application/json"}
+}
+
+// variations draws a picture anew without a word. OpenAI asks for a square PNG; any
+// shape, and JPEG and WebP, do as well.
+func (s *server) variations(c echo.Context) error { return s.begin(c, variations, s.readPictures) }
+
+// pictures are the files that a request came with, not checked yet. mask.data is nil
+// where there is none.
+type pictures struct {
+	image, mask formFile
+}
+
+// reader reads a body of a route with pictures. What it has borrowed is given back by
+// the function that it returns, when the pictures are not needed any more.
+type reader func(c echo.Context, on routes) (*request, pictures, func(), error)
+
+// begin draws from pictures that a reader finds in the body.
+func (s *server) begin(c echo.Context, on routes, read reader) error {
+	r, in, err := s.readAndStore(c, on, read)
+	if err != nil {
+		return err
+	}
+	return s.draw(c, r, in)
+}
+
+func (s *server) readAndStore(c echo.Context, on routes, read reader) (*request, *inputs, error) {
+	r, files, release, err := read(c, on)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
+	if _, err := idempotencyKey(c.Request().Header); err != nil {
+		return nil, nil, err
+	}
+	if err := s.open(c); err != nil {
+		return nil, nil, err
+	}
+	in, err := s.storeInputs(c.Request().Context(), r, files)
+	return r, in, err
+}
+
+// readPictures reads a form.
+func (s *server) readPictures(c echo.Context, on routes) (_ *request, files pictures, release func(), err error) {
+	accepted := formFields{
+		files: map[string]int{"image": 1},
+		text: func(name string) error {
+			_, err := lookup(outermost(name), on)
+			return err
+		},
+	}
+	if on == edits {
+		accepted.files["mask"] = 1
+	}
+	f, err := s.readForm(c.Response(), c.Request(), accepted)
+	if err != nil {
+		return nil, files, nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	if len(f.files["image"]) == 0 {
+		return nil, files, nil, invalid("image", "image is required: a file of the form")
+	}
+	files.image = f.files["image"][0]
+	if masks := f.files["mask"]; len(masks) > 0 {
+		files.mask = masks[0]
+	}
+	members, err := nested(f.members)
+	if err != nil {
+		return nil, files, nil, err
+	}
+	r, err := readRequest(on, members)
+	return r, files, f.close, err
+}
+
+// readPictureURLs reads JSON with images and mask as URLs.
+func (s *server) readPictureURLs(c echo.Context, on routes) (_ *request, files pictures, release func(), err error) {
+	const limit = 2*maxImageURL + maxBody
+	l := s.memory.loan()
+	defer func() {
+		if err != nil {
+			l.release()
+		}
+	}()
+	length := c.Request().ContentLength
+	if length < 0 || length > limit {
+		length = limit
+	}
+	// The body, its fields, and their text.
+	if err := l.take(3 * length); err != nil {
+		return nil, files, nil, err
+	}
+	all, err := readJSON(c.Response(), c.Request(), limit)
+	if err != nil {
+		return nil, files, nil, err
+	}
+	var members []member
+	var images []string // URLs
+	mask := ""
+	for _, m := range all {
+		switch {
+		case m.name != "images" && m.name != "mask":
+			members = append(members, m)
+		case string(m.raw) == "null":
+		case m.name == "images":
+			images, err = imageURLs("images", m.raw, 1)
+		default:
+			mask, err = imageURL("mask", m.raw)
+		}
+		if err != nil {
+			return nil, files, nil, err
+		}
+	}
+	r, err := readRequest(on, members)
+	if err != nil {
+		return nil, files, nil, err
+	}
+	if len(images) == 0 {
+		return nil, files, nil, invalid("images", "images is required: a list of one object with image_url")
+	}
+	ctx := c.Request().Context()
+	files.image.field = "images[0].image_url"
+	if files.image.data, err = s.readURL(ctx, l, images[0], files.image.field); err != nil {
+		return nil, files, nil, err
+	}
+	if mask != "" {
+		files.mask.field = "mask.image_url"
+		if files.mask.data, err = s.readURL(ctx, l, mask, files.mask.field); err != nil {
+			return nil, files, nil, err
+		}
+	}
+	return r, files, l.release, nil
+}

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// maxNesting is how deep body and outfit go: outfit[top][color].
+const maxNesting = 2
+
+// outermost is the name of the field that a part such as body[hair][color] belongs to.
+func outermost(name string) string {
+	if field, _, is := strings.Cut(name, "["); is && (field == "body" || field == "outfit") {
+		return field
+	}
+	return name
+}
+
+// nested gathers parts such as body[age] and body[hair][color] into the objects that
+// they are of: OpenAI's libraries write objects into forms in this way.
+func nested(members []member) ([]member, error) {
+	var out []member
+	objects := map[string]map[string]any{}
+	for _, m := range members {
+		field := outermost(m.name)
+		if field == m.name {
+			out = append(out, m)
+			continue
+		}
+		path := strings.Split(strings.TrimSuffix(m.name[len(field)+1:], "]"), "][")
+		if !strings.HasSuffix(m.name, "]") || len(path) > maxNesting || strings.ContainsAny(strings.Join(path, ""), "[]") {
+			return nil, invalid(shortened(m.name), "the field %.60q cannot be read, expected %s[name] or %s[name][attribute]", m.name, field, field)
+		}
+		text, err := plainText(m.name, m.value)
+		if err != nil {
+			return nil, err
+		}
+		at := objects[field]
+		if at == nil {
+			at = map[string]any{}
+			objects[field] = at
+		}
+		for _, key := range path[:len(path)-1] {
+			inner, is := at[key].(map[string]any)
+			if !is && at[key] != nil {
+				return nil, invalid(shortened(m.name), "%s[%s] is both text and an object", field, shortened(key))
+			}
+			if !is {
+				inner = map[string]any{}
+				at[key] = inner
+			}
+			at = inner
+		}
+		last := path[len(path)-1]
+		if at[last] != nil {
+			return nil, invalid(shortened(m.name), "the field %.60q is given twice", m.name)
+		}
+		at[last] = text
+	}
+	for _, field := range []string{"body", "outfit"} {
+		if objects[field] == nil {
+			continue
+		}
+		for _, m := range out {
+			if m.name == field {
+				return nil, invalid(field, "%s and %s[...] are both given", field, field)
+			}
+		}
+		raw, err := json.Marshal(objects[field])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, member{field, value{raw: raw, form: true}})
+	}
+	return out, nil
+}
