@@ -150,6 +150,10 @@ func (s *server) accept(ctx context.Context, sub job.Submission) (job.Status, er
 	accepted, err := s.Queue.Submit(ctx, sub)
 	if err != nil {
 		s.abandon(ctx, sub)
+		switch job.KindOf(err) {
+		case job.Conflict, job.Overloaded, job.Invalid, job.NoModel: // it was not accepted for sure
+			s.discard(ctx, uploadsOf(&sub.Spec)...)
+		}
 		return job.Status{}, because(ctx, err)
 	}
 	if accepted.ID != sub.ID {

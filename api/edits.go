@@ -22,10 +22,10 @@ func (s *server) edits(c echo.Context) error {
 // shape, and JPEG and WebP, do as well.
 func (s *server) variations(c echo.Context) error { return s.begin(c, variations, s.readPictures) }
 
-// pictures are the files that a request came with, not checked yet. mask.data is nil
-// where there is none.
+// pictures are the files that a request came with, not checked yet.
 type pictures struct {
-	image, mask formFile
+	image formFile
+	mask  *formFile // nil: none
 }
 
 // reader reads a body of a route with pictures. What it has borrowed is given back by
@@ -53,8 +53,17 @@ func (s *server) readAndStore(c echo.Context, on routes, read reader) (*request,
 	if err := s.open(c); err != nil {
 		return nil, nil, err
 	}
-	in, err := s.storeInputs(c.Request().Context(), r, files)
-	return r, in, err
+	in, digests, err := s.storeInputs(c.Request().Context(), files.image, files.mask)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Inputs = digests
+	if files.mask != nil {
+		fill(&r.Strength, maskedStrength)
+	}
+	fill(&r.Strength, defaultStrength)
+	in.Strength = *r.Strength
+	return r, in, nil
 }
 
 // readPictures reads a form.
@@ -83,7 +92,7 @@ func (s *server) readPictures(c echo.Context, on routes) (_ *request, files pict
 	}
 	files.image = f.files["image"][0]
 	if masks := f.files["mask"]; len(masks) > 0 {
-		files.mask = masks[0]
+		files.mask = &masks[0]
 	}
 	members, err := nested(f.members)
 	if err != nil {
@@ -144,7 +153,7 @@ func (s *server) readPictureURLs(c echo.Context, on routes) (_ *request, files p
 		return nil, files, nil, err
 	}
 	if mask != "" {
-		files.mask.field = "mask.image_url"
+		files.mask = &formFile{field: "mask.image_url"}
 		if files.mask.data, err = s.readURL(ctx, l, mask, files.mask.field); err != nil {
 			return nil, files, nil, err
 		}

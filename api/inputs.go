@@ -29,29 +29,6 @@ func (in *inputs) names() (names []string) {
 	return names
 }
 
-// storeInputs checks the pictures of a request and stores them for the job.
-func (s *server) storeInputs(ctx context.Context, r *request, files pictures) (*inputs, error) {
-	expires := time.Now().Add(uploadTTL)
-	image, err := s.storeImage(ctx, files.image.data, files.image.field)
-	if err != nil {
-		return nil, err
-	}
-	in := &inputs{Init: image.Artifact, Width: image.Width, Height: image.Height, Strength: defaultStrength, Expires: expires}
-	r.Inputs = []string{image.Digest}
-	if files.mask.data != nil {
-		mask, err := s.storeMask(ctx, files.mask.data, files.mask.field, image.Width, image.Height)
-		if err != nil {
-			s.discard(ctx, in.names()...)
-			return nil, err
-		}
-		in.Mask, in.Strength = mask.Artifact, maskedStrength
-		r.Inputs = append(r.Inputs, mask.Digest)
-	}
-	fill(&r.Strength, in.Strength)
-	in.Strength = *r.Strength
-	return in, nil
-}
-
 // apply makes them part of a job, and returns the size that stands for one that was
 // not given.
 func (in *inputs) apply(s *job.Spec) image.Point {

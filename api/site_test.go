@@ -26,6 +26,8 @@ type site struct {
 	q     *localq.Store
 	files *artifact.Files
 
+	folder string // theirs
+
 	drawn   chan job.Spec // of every image that was drawn
 	stop    context.CancelFunc
 	stopped context.CancelFunc
@@ -34,13 +36,14 @@ type site struct {
 // open starts a site. draw makes an image or says why not; nil: nobody draws.
 func open(t *testing.T, o scheduler.Options, draw func(scheduler.Lease) ([]byte, *job.Error), change ...func(*Config, *http.Server)) *site {
 	t.Helper()
-	files, err := artifact.OpenFiles(t.TempDir(), 0)
+	folder := t.TempDir()
+	files, err := artifact.OpenFiles(folder, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{q: localq.OpenMemory(o), files: files, drawn: make(chan job.Spec, 1000)}
+	s := &site{q: localq.OpenMemory(o), files: files, folder: folder, drawn: make(chan job.Spec, 1000)}
 	c := Config{Model: "m", Queue: s.q, Artifacts: files, Logf: t.Logf}
-	c.Prepare = func(_ context.Context, spec *job.Spec, _ image.Point) error {
+	c.Prepare = func(_ context.Context, spec *job.Spec, like image.Point) error {
 		switch {
 		case spec.Model == "":
 			spec.Model = "m"
@@ -48,6 +51,9 @@ func open(t *testing.T, o scheduler.Options, draw func(scheduler.Lease) ([]byte,
 			return job.Errorf(job.NoModel, "the model %q does not exist", spec.Model)
 		}
 		spec.Seconds = 1
+		if spec.Drawing.Width == 0 {
+			spec.Drawing.Width, spec.Drawing.Height = like.X, like.Y
+		}
 		if spec.Drawing.Width == 7 {
 			return &job.Error{Kind: job.Invalid, Field: "size", Message: "size: the width is 7, expected a multiple of 8"}
 		}
