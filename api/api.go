@@ -68,6 +68,9 @@ type Config struct {
 	// nil: none are counted.
 	Metrics http.Handler
 	Meter   func(method string) func(route string, status int, bytes int64)
+	// Trace begins a request's span: the traceparent for its jobs, and the span's end;
+	// nil: there are no spans.
+	Trace func(method string, h http.Header) (traceparent string, end func(route string, status int))
 
 	Logf func(format string, args ...any)
 
@@ -108,9 +111,13 @@ func New(c Config) http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
-	if c.Meter != nil {
-		e.Pre(s.metered)
+	if c.Meter == nil {
+		s.Meter = func(string) func(string, int, int64) { return func(string, int, int64) {} }
 	}
+	if c.Trace == nil {
+		s.Trace = func(string, http.Header) (string, func(string, int)) { return "", func(string, int) {} }
+	}
+	e.Pre(s.metered)
 	e.Use(s.impatient)
 	if c.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(c.Metrics))

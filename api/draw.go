@@ -54,7 +54,7 @@ func (s *server) submission(c echo.Context, r *request, in *inputs) (job.Submiss
 	if spec.Meta, err = json.Marshal(m); err != nil {
 		return job.Submission{}, err
 	}
-	spec.Needs, spec.Tenant = spec.Drawing.Needs(), tenant(c)
+	spec.Needs, spec.Tenant, spec.Trace = spec.Drawing.Needs(), tenant(c), traceparent(c)
 	spec.Detached = prefersAsync(c.Request().Header)
 	// Whoever can come back for the job may look at it meanwhile.
 	spec.Drawing.Sketches = key != "" || spec.Detached

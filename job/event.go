@@ -21,6 +21,7 @@ type Event struct {
 	Took    time.Duration // what the thing took
 	Attempt int
 	State   State
+	Trace   string // Spec.Trace, in a worker's own events
 	Err     error
 }
 
@@ -37,6 +38,7 @@ const (
 	EventDecoded  EventType = "decoded"  // a VAE decode: Group, Took
 	EventStored   EventType = "stored"   // an artifact was written: Bytes, Took
 	EventFinished EventType = "finished" // an image's result was recorded: Wait (from acceptance on), Took (since leased)
+	EventFailed   EventType = "failed"   // an image's start ended in an error: Err
 	EventEnded    EventType = "ended"    // a job ended: State, Err, Wait
 	EventRetried  EventType = "retried"  // an image went back to the head: Attempt, Err
 	EventReturned EventType = "returned" // an image went back without an attempt: a drain

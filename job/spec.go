@@ -23,6 +23,9 @@ type Spec struct {
 	Detached bool      `json:"detached,omitempty"` // asked for asynchronously: lives on without watchers
 	Drawing  Drawing   `json:"drawing"`
 
+	// Trace is the W3C traceparent of the request that asked for it, "" for none.
+	Trace string `json:"trace,omitempty"`
+
 	// Meta is for whoever submitted it: what is needed to answer. Nobody else reads it.
 	Meta json.RawMessage `json:"meta,omitempty"`
 }

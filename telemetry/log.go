@@ -24,6 +24,9 @@ var levels = map[job.EventType]slog.Level{
 // Log writes events to l.
 func Log(l *slog.Logger) func(job.Event) {
 	return func(e job.Event) {
+		if e.Type == job.EventFailed {
+			return // the worker logs it, with its cause
+		}
 		level := levels[e.Type]
 		if e.Type == job.EventEnded && e.State == job.Failed {
 			level = slog.LevelError

@@ -38,6 +38,7 @@ type server struct {
 	log    *slog.Logger
 	totals telemetry.Totals
 	meter  *telemetry.Metrics
+	traces *telemetry.Traces
 }
 
 func serve(ctx context.Context, e *environment, args []string) error {
@@ -89,6 +90,10 @@ func (s *server) run(ctx context.Context) (err error) {
 	if s.worker.preload == "" && len(models.names) > 0 {
 		s.worker.preload = models.names[0]
 	}
+	if s.traces, err = telemetry.NewTraces(ctx, s.e.getenv, "cosmicman"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeTraces(s.traces, s.log)) }()
 	s.meter = telemetry.NewMetrics()
 	observe := telemetry.Tee(telemetry.Log(s.log), s.totals.Observe, s.meter.Observe)
 	st, err := s.store.open(ctx, observe)
@@ -144,7 +149,7 @@ func (s *server) drawing(st *store, observe func(job.Event), out *locked) (func(
 	case s.processes > 0:
 		return s.supervisor(out).run, nil
 	}
-	d, err := newDrawer(parts{&s.models, s.refs, &s.worker, &s.store, st, observe, s.log}, worker.Config{InProcess: s.store.redis == ""})
+	d, err := newDrawer(parts{&s.models, s.refs, &s.worker, &s.store, st, observe, s.traces, s.log}, worker.Config{InProcess: s.store.redis == ""})
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +184,7 @@ func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.
 	c := api.Config{
 		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL,
 		Prepare: models.prepare, Ready: models.ready,
-		Logf: logf(s.log), Meter: s.meter.Begin,
+		Logf: logf(s.log), Meter: s.meter.Begin, Trace: s.traces.Request,
 	}
 	if s.metrics.addr == "" {
 		c.Metrics = scrapes

@@ -102,6 +102,7 @@ type parts struct {
 	where   *storeFlags
 	store   *store
 	observe func(job.Event)
+	traces  *telemetry.Traces
 	log     *slog.Logger
 }
 
@@ -127,6 +128,7 @@ func newDrawer(p parts, c worker.Config) (*drawer, error) {
 	if p.store.observes {
 		c.Observe = withoutEchoes(p.observe)
 	}
+	c.Observe = telemetry.Tee(c.Observe, p.traces.Observe)
 	out := &drawer{runtime: rt}
 	if out.Worker, err = worker.New(c); err != nil {
 		return nil, errors.Join(err, rt.Close())
@@ -221,6 +223,11 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 			dead()
 		}()
 	}
+	traces, err := telemetry.NewTraces(ctx, e.getenv, "cosmicman-worker")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeTraces(traces, log)) }()
 	meter := telemetry.NewMetrics()
 	count := meter.Observe
 	if s.redis == "" { // whoever keeps the queue counts them
@@ -240,7 +247,7 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 	}
-	d, err := newDrawer(parts{&m, refs, &w, &s, st, observe, log}, worker.Config{RestartAfterOOM: true})
+	d, err := newDrawer(parts{&m, refs, &w, &s, st, observe, traces, log}, worker.Config{RestartAfterOOM: true})
 	if err != nil {
 		return err
 	}

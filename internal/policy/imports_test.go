@@ -53,7 +53,7 @@ const drawing = `
 	# Prompts, events, drawn people.
 	prompt           <- tokenizer
 	picture          <- github.com/tetratelabs/wazero golang.org/x/sync
-	telemetry        <- job github.com/prometheus/client_golang github.com/prometheus/client_model github.com/prometheus/common
+	telemetry        <- job github.com/prometheus/client_golang github.com/prometheus/client_model github.com/prometheus/common go.opentelemetry.io/otel
 	dolls            <- prompt artifact
 
 	# Two engines on the same layers. Neither knows the other, nor who calls.
@@ -81,6 +81,7 @@ const drawing = `
 	planned          openapi autodiff prompt dolls train
 
 	tests               <- go.uber.org/goleak
+	tests telemetry     <- go.opentelemetry.io/proto/otlp google.golang.org/protobuf
 	tests ort           <- onnx
 	tests api           <- scheduler/localq artifact
 	tests scheduler/localq <- scheduler/queuetest

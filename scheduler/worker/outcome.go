@@ -177,6 +177,9 @@ func (w *Worker) release(ctx context.Context, images []*image) {
 func (w *Worker) failed(ctx context.Context, m *image, reason *job.Error) {
 	r := m.lease.Ref
 	w.c.Logf("worker %s: image %v: %v", w.c.ID, r, reason)
+	e := m.event(job.EventFailed)
+	e.Err, e.Took, e.Wait = reason, time.Since(m.leased), time.Since(m.lease.Accepted)
+	w.observe(e)
 	err := w.insist(ctx, "failing an image", func(ctx context.Context) error { return w.c.Source.Fail(ctx, r, reason) })
 	w.end(r)
 	if err != nil {

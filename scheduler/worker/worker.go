@@ -68,7 +68,7 @@ func (m *image) start() Start { return Start{Drawing: m.lease.Spec.Drawing, Imag
 // event begins an event about the image.
 func (m *image) event(kind job.EventType) job.Event {
 	e := job.Event{Type: kind, Job: m.lease.Ref.Job, Image: m.lease.Ref.Image, Model: m.lease.Spec.Model,
-		Tenant: m.lease.Spec.Tenant, Attempt: m.lease.Attempt}
+		Tenant: m.lease.Spec.Tenant, Attempt: m.lease.Attempt, Trace: m.lease.Spec.Trace}
 	if m.group != nil {
 		e.Group, e.Rows = m.group.Group, m.rows
 	}
