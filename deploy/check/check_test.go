@@ -17,7 +17,9 @@ func flags(t *testing.T, command string) []string {
 	if names := known.flags[command]; names != nil {
 		return names
 	}
-	out, err := exec.CommandContext(t.Context(), "go", "run", "cosmicman/cmd/cosmicman", command, "-h").CombinedOutput()
+	help := exec.CommandContext(t.Context(), "go", "run", "./cmd/cosmicman", command, "-h")
+	help.Dir = "../.."
+	out, err := help.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s -h: %v: %s", command, err, out)
 	}
