@@ -23,7 +23,6 @@ const uploadTTL = 24 * time.Hour
 type upload struct {
 	Artifact      string
 	Width, Height int    // pixels
-	Alpha         bool   // the file had transparency; the artifact has none
 	Digest        string // of the file
 }
 
@@ -78,26 +77,13 @@ func (s *server) storeMask(ctx context.Context, data []byte, field string, width
 	return s.storePixels(ctx, picture.MaskOfAlpha(img), info, data)
 }
 
-// storeAlpha stores the mask that an image has in itself: where it is fully transparent.
-// An image without transparency is refused.
-func (s *server) storeAlpha(ctx context.Context, data []byte, field string) (upload, error) {
-	img, info, err := picture.Decode(ctx, data, picture.Limits{})
-	switch {
-	case err != nil:
-		return upload{}, wrongPicture(err, field)
-	case !info.Alpha:
-		return upload{}, invalid(field, "%s has no transparency, and there is no mask", field)
-	}
-	return s.storePixels(ctx, picture.MaskOfAlpha(img), info, data)
-}
-
 func (s *server) storePixels(ctx context.Context, img *image.NRGBA, info picture.Info, data []byte) (upload, error) {
 	file, err := picture.Encode(img, picture.PNG, 100, picture.Meta{})
 	if err != nil {
 		return upload{}, err
 	}
 	sum := sha256.Sum256(data)
-	u := upload{Artifact: "upload_" + strings.ToLower(rand.Text()) + ".png", Width: info.Width, Height: info.Height, Alpha: info.Alpha, Digest: hex.EncodeToString(sum[:])}
+	u := upload{Artifact: "upload_" + strings.ToLower(rand.Text()) + ".png", Width: info.Width, Height: info.Height, Digest: hex.EncodeToString(sum[:])}
 	if err := s.Artifacts.Put(ctx, u.Artifact, file, uploadTTL); err != nil {
 		if job.KindOf(err) == "" && ctx.Err() == nil {
 			err = &job.Error{Kind: job.Unavailable, Message: "the image could not be stored", Cause: err}
