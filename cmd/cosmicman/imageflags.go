@@ -1,20 +1,27 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
+	"image"
 	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"cosmicman/job"
 )
 
 // imageFlags are what the image routes of serve are told.
 type imageFlags struct {
 	given     struct{ aliases, sizes []string } // as they stand on the command line
 	publicURL string
+	fetch     bool
+	bare      bool // without parameters
+	unmarked  bool
 
 	aliases map[string]string // set by check
 	limits  map[string]int    // largest sides in pixels; "": of every model without its own
@@ -29,7 +36,18 @@ func (f *imageFlags) register(fs *flag.FlagSet) {
 		f.given.sizes = append(f.given.sizes, s)
 		return nil
 	})
+	fs.BoolVar(&f.fetch, "fetch-urls", false, "let clients name pictures by http and https URLs, which are then fetched from public addresses")
+	fs.BoolVar(&f.bare, "no-metadata", false, "leave prompts and settings out of the image files")
+	fs.BoolVar(&f.unmarked, "no-mark", false, "leave out the mark that the images are synthetic (IPTC's digital source type)")
 	fs.StringVar(&f.publicURL, "public-url", "", "how clients reach this server, for the URLs in answers, such as https://images.example.org; by default as each request names it")
+}
+
+// prepare is the catalogue's, and what every image file is told.
+func (f *imageFlags) prepare(c *catalogue) func(context.Context, *job.Spec, image.Point) error {
+	return func(ctx context.Context, s *job.Spec, like image.Point) error {
+		s.Drawing.NoMetadata, s.Drawing.NoMark = f.bare, f.unmarked
+		return c.prepare(ctx, s, like)
+	}
 }
 
 // aliasName is wider than a model's name: hubs put an owner before it.

@@ -51,6 +51,10 @@ func TestImagesAsTheServerIsTold(t *testing.T) {
 		t.Errorf("%v", counted)
 	}
 
+	if !strings.Contains(file, "trainedAlgorithmicMedia") {
+		t.Error("the file does not say by what it was made")
+	}
+
 	for body, param := range map[string]string{
 		`{"prompt": "p", "size": "136x64"}`:                         "size",
 		`{"prompt": "p", "sampler": "ddpm"}`:                        "sampler",
@@ -67,10 +71,22 @@ func TestImagesAsTheServerIsTold(t *testing.T) {
 	s.stop(t)
 }
 
+func TestImageFilesMaySayNothing(t *testing.T) {
+	s := serving(t, t.TempDir(), "--model", tiny(t, "tiny-sd"), "--no-metadata", "--no-mark")
+	a := s.draw(t, `{"prompt": "a headshot", "size": "64x64", "steps": 1}`)
+	if file := string(a.Data[0].B64JSON); strings.Contains(file, "headshot") || strings.Contains(file, "trainedAlgorithmicMedia") {
+		t.Error("the file says how it was made")
+	}
+	s.stop(t)
+}
+
 func TestAStreamEndsWithTheImageThatIsAnsweredWithout(t *testing.T) {
 	s := serving(t, t.TempDir(), "--model", tiny(t, "tiny-sd"))
 	const body = `{"prompt": "a headshot", "size": "64x64", "seed": 5, "steps": 6`
 	want := s.draw(t, body+`}`)
+	if file := string(want.Data[0].B64JSON); !strings.Contains(file, "a headshot") || !strings.Contains(file, "trainedAlgorithmicMedia") {
+		t.Error("the file does not say how and by what it was made")
+	}
 	res, err := http.Post(s.url+"/v1/images/generations", "application/json", strings.NewReader(body+`, "stream": true, "partial_images": 2}`))
 	if err != nil {
 		t.Fatal(err)

@@ -183,7 +183,7 @@ func (s *server) supervisor(out *locked) *supervisor {
 func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.Config {
 	c := api.Config{
 		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL,
-		Prepare: models.prepare, Ready: models.ready,
+		Prepare: s.images.prepare(models), Ready: models.ready,
 		Logf: logf(s.log), Meter: s.meter.Begin, Trace: s.traces.Request,
 	}
 	if s.metrics.addr == "" {
