@@ -13,7 +13,7 @@ export CGO_ENABLED := 1
 # A clone that belongs to another user must build too.
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
-.PHONY: help build run test test-long bench lint deploy-check runtime redis clean
+.PHONY: help build run test test-long test-clients bench lint deploy-check runtime redis clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,13 +30,16 @@ runtime: ## fetch the pinned ONNX Runtime into bin/lib, once
 redis: ## install redis-server for the tests, where it is missing
 	@sh scripts/need-redis.sh
 
+test-clients: build ## the official OpenAI clients for Python, Node and Go, against a server of this clone
+	@sh scripts/test-clients.sh
+
 # A module of its own, as it needs what reads the files: Compose, Kubernetes, Prometheus.
 deploy-check: ## check the Dockerfiles and what lies in deploy/
 	@sh scripts/lint-docker.sh Dockerfile Dockerfile.cuda
 	cd deploy/check && $(GO) vet . && $(GO) test .
 
 # The order matters: the last thing printed is go test's line for each package.
-test: runtime redis lint deploy-check ## lint, then all tests under the race detector
+test: runtime redis lint deploy-check test-clients ## lint, then all tests under the race detector
 	$(GO) test -race -timeout $(TEST_TIMEOUT) ./...
 
 test-long: runtime redis lint ## all tests and the long ones (build tag long), uncached
