@@ -333,3 +333,24 @@ func TestObjectsInForms(t *testing.T) {
 		t.Errorf("%s%v", text, err)
 	}
 }
+
+// Names of parts are a client's: each is refused by name, or ends up in JSON.
+func FuzzObjectsInForms(f *testing.F) {
+	for _, name := range []string{"outfit[top][color]", "body[age]", "body[", "outfit[]", "outfit[][]", "body[a]b]", "body]", "outfit[top]", "x[y]", "body[\xff]"} {
+		f.Add(name, "outfit[top]", "red")
+	}
+	f.Fuzz(func(t *testing.T, one, two, text string) {
+		got, err := nested([]member{{one, value{raw: []byte(text), form: true}}, {two, value{raw: []byte(text), form: true}}})
+		if err != nil {
+			if shown(err, nil).status != 400 || len(err.Error()) > 1000 {
+				t.Errorf("%.300v", err)
+			}
+			return
+		}
+		for _, m := range got {
+			if m.name != one && m.name != two && !json.Valid(m.raw) {
+				t.Errorf("%q, %q: %s", one, two, m.raw)
+			}
+		}
+	})
+}

@@ -31,7 +31,7 @@ func nested(members []member) ([]member, error) {
 		if !strings.HasSuffix(m.name, "]") || len(path) > maxNesting || strings.ContainsAny(strings.Join(path, ""), "[]") {
 			return nil, invalid(shortened(m.name), "the field %.60q cannot be read, expected %s[name] or %s[name][attribute]", m.name, field, field)
 		}
-		text, err := plainText(m.name, m.value)
+		text, err := plainText(shortened(m.name), m.value)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -23,6 +24,7 @@ func (s *server) impatient(next echo.HandlerFunc) echo.HandlerFunc {
 		// What is left of the last answer on this connection must not end this one.
 		_ = w.control.SetWriteDeadline(time.Time{})
 		c.Response().Writer = w
+		defer w.allow() // what the server itself sends at the end
 		return next(c)
 	}
 }
@@ -33,13 +35,16 @@ type impatientWriter struct {
 	patience time.Duration
 }
 
+// allow gives what is written next its time.
+func (w *impatientWriter) allow() { _ = w.control.SetWriteDeadline(time.Now().Add(w.patience)) }
+
 func (w *impatientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Write is in pieces, each with its time. Where the connection knows no deadlines,
 // as in tests without one, there are none.
 func (w *impatientWriter) Write(b []byte) (n int, err error) {
 	for {
-		_ = w.control.SetWriteDeadline(time.Now().Add(w.patience))
+		w.allow()
 		piece := b[n:min(n+pieces, len(b))]
 		written, err := w.ResponseWriter.Write(piece)
 		n += written
@@ -49,10 +54,18 @@ func (w *impatientWriter) Write(b []byte) (n int, err error) {
 	}
 }
 
-// FlushError sends what was written, in the time of one more piece.
+// FlushError sends what was written, in the time of one more piece. Until the next one
+// there is no deadline: HTTP/2 would end the answer at it, whether or not anything waits.
 func (w *impatientWriter) FlushError() error {
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.patience))
-	return w.control.Flush()
+	w.allow()
+	err := w.control.Flush()
+	if err == nil {
+		err = w.control.SetWriteDeadline(time.Time{})
+		if errors.Is(err, http.ErrNotSupported) {
+			err = nil
+		}
+	}
+	return err
 }
 
 // Flush is for those that know no errors.
