@@ -68,6 +68,8 @@ def main():
         "animated.png": lambda p: rgb.save(p, save_all=True, append_images=[rgb.convert("L").convert("RGB")], duration=100),
         "rgb.jpg": lambda p: rgb.save(p, quality=95, subsampling=0),
         "subsampled.jpg": lambda p: rgb.save(p, quality=95, subsampling=2),
+        "halfwide.jpg": lambda p: rgb.save(p, quality=95, subsampling=1),
+        "odd.jpg": lambda p: rgb.resize((W - 1, H - 1)).save(p, quality=95, subsampling=2),
         "progressive.jpg": lambda p: rgb.save(p, quality=95, subsampling=0, progressive=True),
         "gray.jpg": lambda p: rgb.convert("L").save(p, quality=95),
         "cmyk.jpg": lambda p: rgb.convert("CMYK").save(p, quality=95),

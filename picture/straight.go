@@ -20,16 +20,15 @@ func straight(img image.Image) *image.NRGBA {
 			return opaque(m)
 		}
 	case *image.YCbCr:
-		return fromYCbCr(m, size)
-	case *image.NYCbCrA:
-		out := fromYCbCr(&m.YCbCr, size)
-		for y := range size.Dy() {
-			row := m.A[m.AOffset(b.Min.X, b.Min.Y+y):]
-			for x := range size.Dx() {
-				out.Pix[y*out.Stride+4*x+3] = row[x]
+		switch m.SubsampleRatio {
+		case image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio440:
+			if b.Min == (image.Point{}) {
+				return fromJPEG(m)
 			}
 		}
-		return out
+		out := image.NewRGBA(size)
+		draw.Draw(out, size, m, b.Min, draw.Src) // its fast path
+		return opaque(out)
 	case *image.NRGBA64:
 		return each(size, func(x, y int) color.NRGBA {
 			c := m.NRGBA64At(b.Min.X+x, b.Min.Y+y)
@@ -64,13 +63,6 @@ func each(size image.Rectangle, at func(x, y int) color.NRGBA) *image.NRGBA {
 		}
 	}
 	return out
-}
-
-// fromYCbCr goes by way of RGBA, for which package draw has a fast path.
-func fromYCbCr(m *image.YCbCr, size image.Rectangle) *image.NRGBA {
-	out := image.NewRGBA(size)
-	draw.Draw(out, size, m, m.Rect.Min, draw.Src)
-	return opaque(out)
 }
 
 // opaque is an image without transparency, where both kinds of alpha are the same.
