@@ -267,6 +267,21 @@ func TestFormsOfClientsThatGo(t *testing.T) {
 	}
 }
 
+// TestSteadyUploadsAreGivenTime: each further megabyte moves the time at which reading
+// ends, by what a slow line needs for it; a trickle moves nothing.
+func TestSteadyUploadsAreGivenTime(t *testing.T) {
+	var ends []time.Time
+	began := time.Now()
+	b := &formBody{r: strings.NewReader(strings.Repeat("x", 5<<20/2)), header: -1, began: began, closing: []byte("\r\n--B--"),
+		deadline: func(t time.Time) error { ends = append(ends, t); return nil }}
+	if _, err := io.Copy(io.Discard, struct{ io.Reader }{b}); err != nil {
+		t.Fatal(err)
+	}
+	if len(ends) != 2 || ends[0].Sub(began) < 90*time.Second || ends[1].Sub(ends[0]) < 30*time.Second {
+		t.Errorf("%v after %v", ends, began)
+	}
+}
+
 // FuzzForm: whatever comes, it is a form or a fault of the client's.
 func FuzzForm(f *testing.F) {
 	for _, body := range []string{

@@ -51,12 +51,12 @@ func (s *server) storeInputs(ctx context.Context, img formFile, mask *formFile) 
 // storeImage checks an image file and stores it. field is what errors are about. As
 // diffusers does, it leaves transparency aside and keeps the colours beneath it.
 func (s *server) storeImage(ctx context.Context, data []byte, field string) (upload, error) {
-	img, info, err := picture.Decode(ctx, data, picture.Limits{})
-	if err != nil {
-		return upload{}, wrongPicture(err, field)
-	}
-	opaque(img)
-	return s.storePixels(ctx, img, info, data)
+	return s.store(ctx, data, field, func(img *image.NRGBA, _ picture.Info) (*image.NRGBA, error) {
+		for i := 3; i < len(img.Pix); i += 4 {
+			img.Pix[i] = 255
+		}
+		return img, nil
+	})
 }
 
 // storeMask checks a mask for an image of width x height pixels and stores where it is
@@ -65,20 +65,20 @@ func (s *server) storeMask(ctx context.Context, data []byte, field string, width
 	if f := picture.Sniff(data); f != "" && f != picture.PNG {
 		return upload{}, invalid(field, "%s is a %s file, expected a PNG with an alpha channel", field, f)
 	}
-	img, info, err := picture.Decode(ctx, data, picture.Limits{})
-	switch {
-	case err != nil:
-		return upload{}, wrongPicture(err, field)
-	case info.Width != width || info.Height != height:
-		return upload{}, invalid(field, "%s is %dx%d pixels, but the image is %dx%d: both must have one size", field, info.Width, info.Height, width, height)
-	case !info.Alpha:
-		return upload{}, invalid(field, "%s has no alpha channel: expected a PNG that is fully transparent where the image is to be edited", field)
-	}
-	return s.storePixels(ctx, picture.MaskOfAlpha(img), info, data)
+	return s.store(ctx, data, field, func(img *image.NRGBA, info picture.Info) (*image.NRGBA, error) {
+		switch {
+		case info.Width != width || info.Height != height:
+			return nil, invalid(field, "%s is %dx%d pixels, but the image is %dx%d: both must have one size", field, info.Width, info.Height, width, height)
+		case !info.Alpha:
+			return nil, invalid(field, "%s has no alpha channel: expected a PNG that is fully transparent where the image is to be edited", field)
+		}
+		return picture.MaskOfAlpha(img), nil
+	})
 }
 
-func (s *server) storePixels(ctx context.Context, img *image.NRGBA, info picture.Info, data []byte) (upload, error) {
-	file, err := picture.Encode(img, picture.PNG, 100, picture.Meta{})
+// store decodes a file and stores what becomes of its pixels.
+func (s *server) store(ctx context.Context, data []byte, field string, become func(*image.NRGBA, picture.Info) (*image.NRGBA, error)) (upload, error) {
+	file, info, err := s.plain(ctx, data, field, become)
 	if err != nil {
 		return upload{}, err
 	}
@@ -93,11 +93,25 @@ func (s *server) storePixels(ctx context.Context, img *image.NRGBA, info picture
 	return u, nil
 }
 
-// opaque takes transparency away, not the colours beneath.
-func opaque(img *image.NRGBA) {
-	for i := 3; i < len(img.Pix); i += 4 {
-		img.Pix[i] = 255
+// converting bounds how many images there are as pixels, 64 MB each at the most.
+var converting = make(chan struct{}, 8)
+
+func (s *server) plain(ctx context.Context, data []byte, field string, become func(*image.NRGBA, picture.Info) (*image.NRGBA, error)) ([]byte, picture.Info, error) {
+	select {
+	case converting <- struct{}{}:
+		defer func() { <-converting }()
+	case <-ctx.Done():
+		return nil, picture.Info{}, ctx.Err()
 	}
+	img, info, err := picture.Decode(ctx, data, picture.Limits{})
+	if err != nil {
+		return nil, info, wrongPicture(err, field)
+	}
+	if img, err = become(img, info); err != nil {
+		return nil, info, err
+	}
+	file, err := picture.Encode(img, picture.PNG, 100, picture.Meta{})
+	return file, info, err
 }
 
 // wrongPicture is what picture.Decode says, about a field.
