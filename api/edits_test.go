@@ -312,6 +312,25 @@ func TestUploadsGoWithTheClientThatLeaves(t *testing.T) {
 	eventually(t, "the job is cancelled and its picture gone", func() bool { return s.stats(t).Jobs == 0 && len(s.uploads(t)) == 0 })
 }
 
+func TestUploadsOfJobsThatNobodyWaitsForGoWithTheirEnd(t *testing.T) {
+	s := open(t, scheduler.Options{}, prompt)
+	for _, events := range []string{"", "/events"} {
+		body, kind := written(t, "image", photo(t, 64, 64, false), "prompt", "p")
+		a := s.send(t, edits, body, kind, "Prefer", "respond-async")
+		id, _ := a.body["id"].(string)
+		if a.code != 202 || id == "" {
+			t.Fatalf("%d %v", a.code, a.body)
+		}
+		eventually(t, "it is completed", func() bool {
+			code, text := s.get(t, jobsPath+id+events)
+			return code == 200 && strings.Contains(text, `"status":"completed"`)
+		})
+		if left := s.uploads(t); len(left) > 0 {
+			t.Errorf("%v is left behind", left)
+		}
+	}
+}
+
 func TestEditsStreamTheirOwnEvents(t *testing.T) {
 	s := open(t, scheduler.Options{}, prompt)
 	body, kind := written(t, "image", photo(t, 64, 64, false), "prompt", "p", "stream", "true")

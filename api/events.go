@@ -101,6 +101,7 @@ func (s *server) tell(ctx context.Context, out *eventStream, u job.Update) error
 	e := jobEvent{Type: string(o.Status), jobObject: o}
 	switch p := u.Preview; {
 	case u.Status.State.Terminal():
+		s.settled(ctx, u.Status)
 		return out.sendLast(u.Status.Revision, e.Type, e)
 	case p != nil:
 		e.Type, e.Preview = "preview", &preview{p.Image, p.Kind, p.Index, p.Type, p.Data}

@@ -46,11 +46,20 @@ func uploadsOf(s *job.Spec) []string {
 	return m.Uploads
 }
 
-// settle removes what a job was given once nobody can need it: a failed one can be
-// tried again. What is left behind expires.
+// settle is settled, and removes what a job was given that ends with its client.
 func (s *server) settle(ctx context.Context, sub job.Submission, last job.Status) {
-	if last.State == job.Completed || last.State == job.Cancelled || ctx.Err() != nil && sub.Key == "" {
+	if ctx.Err() != nil && sub.Key == "" {
 		s.discard(ctx, uploadsOf(&sub.Spec)...)
+		return
+	}
+	s.settled(ctx, last)
+}
+
+// settled removes what a job was given once nobody can need it: a failed one can be
+// tried again. Whoever sees a job's end calls it; what nobody sees expires.
+func (s *server) settled(ctx context.Context, last job.Status) {
+	if last.State == job.Completed || last.State == job.Cancelled {
+		s.discard(ctx, uploadsOf(&last.Spec)...)
 	}
 }
 

@@ -52,15 +52,14 @@ func (s *server) cancelJob(c echo.Context) error {
 		if st, err = s.job(c); err != nil {
 			return err
 		}
-		if st.State == job.Cancelled {
-			s.discard(ctx, uploadsOf(&st.Spec)...)
-		}
 	}
 	return s.tellJob(c, st)
 }
 
 func (s *server) tellJob(c echo.Context, st job.Status) error {
-	o, err := s.object(c.Request().Context(), st)
+	ctx := c.Request().Context()
+	s.settled(ctx, st)
+	o, err := s.object(ctx, st)
 	if err != nil {
 		return err
 	}
