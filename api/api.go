@@ -79,6 +79,7 @@ type Config struct {
 	FetchURLs bool
 
 	patience     time.Duration // see impatient; 0: writeFor
+	beat         time.Duration // between comments of a stream; 0: beatEvery
 	uploadMemory int64         // 0: the constant
 	fetcher      fetcher       // zero: from public addresses
 }
@@ -106,6 +107,7 @@ func New(c Config) http.Handler {
 		c.Logf = func(string, ...any) {}
 	}
 	c.patience = cmp.Or(c.patience, writeFor)
+	c.beat = cmp.Or(c.beat, beatEvery)
 	s := &server{Config: c, routes: map[string]bool{}}
 	s.memory.left.Store(cmp.Or(c.uploadMemory, uploadMemory))
 	e := echo.New()

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"io"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -102,6 +104,16 @@ func (s *server) readPictures(c echo.Context, on routes) (_ *request, files pict
 	return r, files, f.close, err
 }
 
+// unhurried gives a client that sends on as much time for a large body as for a form.
+func unhurried(c echo.Context) {
+	r := c.Request()
+	body := &formBody{r: r.Body, header: -1, deadline: http.NewResponseController(c.Response()).SetReadDeadline, began: time.Now()}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, r.Body}
+}
+
 // readPictureURLs reads JSON with images and mask as URLs.
 func (s *server) readPictureURLs(c echo.Context, on routes) (_ *request, files pictures, release func(), err error) {
 	const limit = 2*maxImageURL + maxBody
@@ -119,6 +131,7 @@ func (s *server) readPictureURLs(c echo.Context, on routes) (_ *request, files p
 	if err := l.take(3 * length); err != nil {
 		return nil, files, nil, err
 	}
+	unhurried(c)
 	all, err := readJSON(c.Response(), c.Request(), limit)
 	if err != nil {
 		return nil, files, nil, err

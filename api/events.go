@@ -67,7 +67,7 @@ func (s *server) jobEvents(c echo.Context) error {
 
 // follow tells updates until there are no more.
 func (s *server) follow(ctx context.Context, out *eventStream, last job.Status, updates <-chan job.Update) error {
-	beat := time.NewTicker(beatEvery)
+	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	for {
 		select {

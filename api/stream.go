@@ -80,7 +80,7 @@ func (s *server) stream(c echo.Context, sub job.Submission) error {
 
 // follow tells updates until there are no more.
 func (t *imageStream) follow(ctx context.Context, last job.Status, updates <-chan job.Update) (job.Status, error) {
-	beat := time.NewTicker(beatEvery)
+	beat := time.NewTicker(t.s.beat)
 	defer beat.Stop()
 	if err := t.out.beat(); err != nil { // so that a client sees the stream begin
 		return last, err

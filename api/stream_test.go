@@ -188,6 +188,19 @@ func TestWhenAStreamsClientGoesTheJobIsCancelled(t *testing.T) {
 	eventually(t, "the job is cancelled", func() bool { return s.stats(t).Jobs == 0 })
 }
 
+func TestAStreamWithNothingToTellIsKeptAlive(t *testing.T) {
+	s := open(t, scheduler.Options{}, nil, func(c *Config, _ *http.Server) { c.beat = 10 * time.Millisecond })
+	ctx, cancel := context.WithCancel(t.Context())
+	_, in := s.listen(t, ctx, `{"prompt": "p", "stream": true}`)
+	for range 3 {
+		if e := <-in; e.name != "" {
+			t.Errorf("%v", e)
+		}
+	}
+	cancel()
+	named(in)
+}
+
 func TestAStreamEndsWithAnErrorWhenTheServerLetsGo(t *testing.T) {
 	s := open(t, scheduler.Options{}, nil)
 	_, in := s.listen(t, t.Context(), `{"prompt": "p", "stream": true}`)
