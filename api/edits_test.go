@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"path/filepath"
@@ -328,6 +329,28 @@ func TestUploadsOfJobsThatNobodyWaitsForGoWithTheirEnd(t *testing.T) {
 		if left := s.uploads(t); len(left) > 0 {
 			t.Errorf("%v is left behind", left)
 		}
+	}
+}
+
+func TestALargeBodyThatComesOnMayTakeItsTime(t *testing.T) {
+	s := open(t, scheduler.Options{}, prompt, func(_ *Config, h *http.Server) { h.ReadTimeout = 500 * time.Millisecond })
+	inline := base64.StdEncoding.EncodeToString(photo(t, 64, 64, false))
+	r, w := io.Pipe()
+	go func() {
+		_, err := fmt.Fprintf(w, `{"images": [{"image_url": "data:image/png;base64,%s"}], %s`, inline, strings.Repeat(" ", 2<<20))
+		time.Sleep(time.Second)
+		if err == nil {
+			_, err = io.WriteString(w, `"prompt": "p"}`)
+		}
+		w.CloseWithError(err)
+	}()
+	res, err := s.Client().Post(s.URL+routePaths[edits], "application/json", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if text, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 {
+		t.Errorf("%d %.300s, %v", res.StatusCode, text, err)
 	}
 }
 
