@@ -17,7 +17,7 @@ import (
 )
 
 func TestGenerationsAnswerTheImagesOfTheJob(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	a := s.must(t, `{"prompt": "p", "n": 2, "size": "64x96", "seed": 5, "model": "m", "response_format": "b64_json"}`)
 	if a.code != 200 {
 		t.Fatalf("%+v", a)
@@ -36,7 +36,7 @@ func TestGenerationsAnswerTheImagesOfTheJob(t *testing.T) {
 }
 
 func TestRequestsThatCannotBeDrawnNameTheField(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	for body, want := range map[string]struct {
 		code  int
 		param string
@@ -76,7 +76,7 @@ func TestARepeatedKeyAnswersTheFirstResult(t *testing.T) {
 	release := make(chan struct{})
 	s := open(t, scheduler.Options{}, func(l scheduler.Lease) ([]byte, *job.Error) {
 		<-release
-		return prompt(l)
+		return echoed(l)
 	})
 	const clients = 100
 	seeds := make(chan any, clients)
@@ -115,7 +115,7 @@ func TestARepeatedKeyAnswersTheFirstResult(t *testing.T) {
 }
 
 func TestKeysThatCannotBeAreRefused(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	for _, keys := range [][]string{{""}, {strings.Repeat("k", 256)}, {"\xc3\xa4"}, {"a\tb"}, {"a", "a"}} {
 		var header []string
 		for _, k := range keys {
@@ -158,7 +158,7 @@ func TestWhenTheClientGoesTheJobIsCancelledUnlessItHasAKey(t *testing.T) {
 func TestATimeoutForReadingDoesNotEndTheWait(t *testing.T) {
 	s := open(t, scheduler.Options{}, func(l scheduler.Lease) ([]byte, *job.Error) {
 		time.Sleep(400 * time.Millisecond)
-		return prompt(l)
+		return echoed(l)
 	}, func(_ *Config, h *http.Server) { h.ReadTimeout = 100 * time.Millisecond })
 	if a := s.must(t, `{"prompt": "p"}`); a.code != 200 {
 		t.Errorf("%d %v", a.code, a.body)

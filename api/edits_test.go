@@ -111,7 +111,7 @@ func TestEditsBeginFromTheirPictures(t *testing.T) {
 			}
 			stored = append(stored, data)
 		}
-		return prompt(l)
+		return echoed(l)
 	})
 	close(ready)
 	picture, mask := photo(t, 72, 64, false), photo(t, 72, 64, true)
@@ -176,7 +176,7 @@ func TestEditsBeginFromTheirPictures(t *testing.T) {
 }
 
 func TestVariationsNeedNoWords(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	a := s.sendForm(t, variations, "image", photo(t, 64, 64, false), "n", "2", "response_format", "b64_json", "user", "u", "strength", "0.4")
 	if a.code != 200 || len(a.body["data"].([]any)) != 2 {
 		t.Fatalf("%d %v", a.code, a.body)
@@ -187,7 +187,7 @@ func TestVariationsNeedNoWords(t *testing.T) {
 }
 
 func TestPicturesThatCannotBeDrawnFromAreRefused(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	picture, mask, opaque := photo(t, 64, 64, false), photo(t, 64, 64, true), photo(t, 64, 64, false)
 	inline := `{"image_url": "data:image/png;base64,` + base64.StdEncoding.EncodeToString(picture) + `"}`
 	form := func(to routes, parts ...any) func() answer {
@@ -273,7 +273,7 @@ func TestPicturesThatCannotBeDrawnFromAreRefused(t *testing.T) {
 }
 
 func TestAKeyKnowsPicturesByTheirBytes(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	one, other := photo(t, 64, 64, false), photo(t, 64, 72, false)
 	send := func(image []byte) answer {
 		body, kind := written(t, "image", image, "prompt", "p")
@@ -314,7 +314,7 @@ func TestUploadsGoWithTheClientThatLeaves(t *testing.T) {
 }
 
 func TestUploadsOfJobsThatNobodyWaitsForGoWithTheirEnd(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	for _, events := range []string{"", "/events"} {
 		body, kind := written(t, "image", photo(t, 64, 64, false), "prompt", "p")
 		a := s.send(t, edits, body, kind, "Prefer", "respond-async")
@@ -333,7 +333,7 @@ func TestUploadsOfJobsThatNobodyWaitsForGoWithTheirEnd(t *testing.T) {
 }
 
 func TestALargeBodyThatComesOnMayTakeItsTime(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt, func(_ *Config, h *http.Server) { h.ReadTimeout = 500 * time.Millisecond })
+	s := open(t, scheduler.Options{}, echoed, func(_ *Config, h *http.Server) { h.ReadTimeout = 500 * time.Millisecond })
 	inline := base64.StdEncoding.EncodeToString(photo(t, 64, 64, false))
 	r, w := io.Pipe()
 	go func() {
@@ -355,7 +355,7 @@ func TestALargeBodyThatComesOnMayTakeItsTime(t *testing.T) {
 }
 
 func TestEditsStreamTheirOwnEvents(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	body, kind := written(t, "image", photo(t, 64, 64, false), "prompt", "p", "stream", "true")
 	res, data := s.do(t, http.MethodPost, routePaths[edits], body, "Content-Type", kind)
 	if res.StatusCode != 200 || !strings.Contains(string(data), "event: image_edit.completed\ndata: {\"type\":\"image_edit.completed\",") {

@@ -77,7 +77,7 @@ var badBodies = map[string][]string{
 }
 
 func TestBadBodiesAreRefusedByField(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	count := 0
 	for field, bodies := range badBodies {
 		for _, body := range bodies {
@@ -137,7 +137,7 @@ func TestEveryFieldIsWhole(t *testing.T) {
 }
 
 func TestFieldsAreDrawnAsTheyAreMeant(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	for body, want := range map[string]string{
 		`{"prompt": "p", "seed": 1}`: `{"prompt":"p","sampler":"ddim","steps":30,"guidance_scale":7.5,"seed":1,"width":0,"height":0,"long_prompt":"chunk"}`,
 		`{"prompt": "", "seed": 18446744073709551615, "long_prompt": "truncate", "size": "auto", "model": null, "n": null, "user": null, "style": null}`:                                               `{"prompt":"","sampler":"ddim","steps":30,"guidance_scale":7.5,"seed":18446744073709551615,"width":0,"height":0}`,
@@ -162,7 +162,7 @@ func TestFieldsAreDrawnAsTheyAreMeant(t *testing.T) {
 }
 
 func TestTheLongestPromptsAreTaken(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	longest := strings.Repeat(`\ud83d\ude00`, maxPrompt)
 	if a := s.must(t, fmt.Sprintf(`{"prompt": "%s", "negative_prompt": "%s"}`, longest, longest)); a.code != 200 {
 		t.Errorf("%d %.200v", a.code, a.body)

@@ -96,7 +96,7 @@ func TestAnAsynchronousJobIsAcceptedAndLaterAnswered(t *testing.T) {
 	release := make(chan struct{})
 	s := open(t, scheduler.Options{}, func(l scheduler.Lease) ([]byte, *job.Error) {
 		<-release
-		return prompt(l)
+		return echoed(l)
 	}, func(c *Config, _ *http.Server) { c.Keep = time.Hour })
 	where := s.accept(t, `{"prompt": "p", "n": 2, "seed": 5, "response_format": "b64_json"}`)
 	eventually(t, "an image is being drawn", func() bool { return s.stats(t).Running == 1 })
@@ -148,7 +148,7 @@ func TestAnAsynchronousJobOutlivesEverybodyWhoLooks(t *testing.T) {
 }
 
 func TestAKeyIsOneJobForThoseThatWaitAndThoseThatDoNot(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	where := s.accept(t, `{"prompt": "p"}`, "Idempotency-Key", "k")
 	waited := s.must(t, `{"prompt": "p"}`, "Idempotency-Key", "k")
 	if again := s.accept(t, `{"prompt": "p"}`, "Idempotency-Key", "k"); again != where {
@@ -190,7 +190,7 @@ func TestACancelledJobStaysCancelled(t *testing.T) {
 }
 
 func TestACompletedJobIsNotCancelled(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	where := s.accept(t, `{"prompt": "p"}`)
 	eventually(t, "it is completed", func() bool { return s.ask(t, "GET", where).body["status"] == "completed" })
 	if a := s.ask(t, "DELETE", where); a.code != 200 || a.body["status"] != "completed" || a.body["result"] == nil {
@@ -223,7 +223,7 @@ func TestEventsTellProgressPreviewsAndTheEnd(t *testing.T) {
 			t.Error(err)
 		}
 		<-looked
-		return prompt(l)
+		return echoed(l)
 	})
 	events := s.follow(t, s.accept(t, `{"prompt": "p"}`)+"/events")
 	close(listens)
@@ -268,7 +268,7 @@ func TestJobsThatAreNotThere(t *testing.T) {
 }
 
 func TestAJobWhoseImagesAreGoneHasExpired(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	where := s.accept(t, `{"prompt": "p"}`)
 	var a answer
 	eventually(t, "it is completed", func() bool { a = s.ask(t, "GET", where); return a.body["status"] == "completed" })
@@ -297,7 +297,7 @@ func TestAReaderOfEventsThatStopsReadingIsGivenUp(t *testing.T) {
 			}
 			select {
 			case <-given:
-				return prompt(l)
+				return echoed(l)
 			case <-t.Context().Done():
 				return nil, job.Errorf(job.Engine, "the reader was never given up")
 			case <-time.After(time.Millisecond):

@@ -13,7 +13,7 @@ import (
 func TestEveryRequestIsMeteredUnderFewNames(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
-	s := open(t, scheduler.Options{}, prompt, func(c *Config, _ *http.Server) {
+	s := open(t, scheduler.Options{}, echoed, func(c *Config, _ *http.Server) {
 		c.Meter = func(method string) func(string, int, int64) {
 			return func(route string, status int, bytes int64) {
 				mu.Lock()

@@ -122,8 +122,8 @@ func (s *site) draws(t *testing.T, ctx context.Context, draw func(scheduler.Leas
 	}
 }
 
-// prompt draws an image that says what was asked for.
-func prompt(l scheduler.Lease) ([]byte, *job.Error) {
+// echoed draws an image that says what was asked for.
+func echoed(l scheduler.Lease) ([]byte, *job.Error) {
 	return fmt.Appendf(nil, "%s %d", l.Spec.Drawing.Prompt, l.Spec.Drawing.Seed+uint64(l.Ref.Image)), nil
 }
 

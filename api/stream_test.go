@@ -96,7 +96,7 @@ func TestAStreamTellsPartialImagesAndEachThatIsCompleted(t *testing.T) {
 	s = open(t, scheduler.Options{}, func(l scheduler.Lease) ([]byte, *job.Error) {
 		<-ready
 		s.partials(t, l, l.Spec.Drawing.Previews)
-		return prompt(l)
+		return echoed(l)
 	})
 	close(ready)
 	res, in := s.listen(t, t.Context(), `{"prompt": "a b c", "n": 2, "stream": true, "partial_images": 2, "size": "64x96", "seed": 5, "quality": "hd"}`)
@@ -139,7 +139,7 @@ func TestAnErrorIsAStatusBeforeAStreamAndAnEventWithinIt(t *testing.T) {
 		if l.Ref.Image == 1 {
 			return nil, &job.Error{Kind: job.Engine, Message: "told", Cause: errors.New("hidden")}
 		}
-		return prompt(l)
+		return echoed(l)
 	})
 	if a := s.must(t, `{"prompt": "p", "stream": true, "model": "other"}`); a.code != 404 || a.errorField("code") != "model_not_found" {
 		t.Errorf("%d %v", a.code, a.body)
@@ -162,7 +162,7 @@ func TestAnErrorIsAStatusBeforeAStreamAndAnEventWithinIt(t *testing.T) {
 }
 
 func TestAKeyedStreamThatIsRepeatedTellsTheSameImage(t *testing.T) {
-	s := open(t, scheduler.Options{}, prompt)
+	s := open(t, scheduler.Options{}, echoed)
 	var all []any
 	for range 2 {
 		_, in := s.listen(t, t.Context(), `{"prompt": "p", "stream": true}`, "Idempotency-Key", "k")

@@ -73,7 +73,7 @@ func openSources(t *testing.T) *sources {
 		_, _ = w.Write(s.file)
 	}))
 	t.Cleanup(s.remote.Close)
-	s.site = open(t, scheduler.Options{}, prompt, func(c *Config, _ *http.Server) { c.FetchURLs, c.fetcher = true, toLoopback() })
+	s.site = open(t, scheduler.Options{}, echoed, func(c *Config, _ *http.Server) { c.FetchURLs, c.fetcher = true, toLoopback() })
 	return s
 }
 
