@@ -78,7 +78,7 @@ const drawing = `
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          openapi autodiff prompt dolls train
+	planned          openapi autodiff dolls train
 
 	tests               <- go.uber.org/goleak
 	tests telemetry     <- go.opentelemetry.io/proto/otlp google.golang.org/protobuf
