@@ -13,7 +13,9 @@ export CGO_ENABLED := 1
 # A clone that belongs to another user must build too.
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
-.PHONY: help build run test test-long test-clients bench lint deploy-check runtime redis clean
+SWAG = $(GO) tool -modfile=tools/go.mod swag init --quiet --v3.1 -g api.go -d api,job --outputTypes json
+
+.PHONY: help build run test test-long test-clients openapi bench lint deploy-check runtime redis clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,6 +35,10 @@ redis: ## install redis-server for the tests, where it is missing
 test-clients: build ## the official OpenAI clients for Python, Node and Go, against a server of this clone
 	@sh scripts/test-clients.sh
 
+openapi: ## make openapi/ of the annotations in api
+	@$(SWAG) -o openapi >/dev/null 2>&1
+	$(GO) test ./api -run TestTheDescriptionIsUpToDate -count=1 -update
+
 # A module of its own, as it needs what reads the files: Compose, Kubernetes, Prometheus.
 deploy-check: ## check the Dockerfiles and what lies in deploy/
 	@sh scripts/lint-docker.sh Dockerfile Dockerfile.cuda
@@ -50,11 +56,13 @@ bench: build ## Go benchmarks, then time and memory by stage
 	bin/cosmicman bench
 
 # staticcheck's version is pinned by tools/go.mod, a module of its own: the program does not depend on its tools.
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, and that openapi/ is up to date
 	@unformatted=$$(find . \( -path './.*' -o -path ./bin \) -prune -o -name '*.go' -exec "$$($(GO) env GOROOT)/bin/gofmt" -l {} +) || exit 1; \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w is needed for:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet -tags long ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck -tags long ./...
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(SWAG) -o "$$dir" >/dev/null 2>&1 && cmp "$$dir/swagger.json" openapi/swagger.json || \
+		{ echo "openapi/swagger.json is not what the annotations in api say: make openapi"; exit 1; }
 
 clean: ## remove build results and the fetched library
 	rm -rf bin

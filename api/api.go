@@ -1,6 +1,13 @@
 // Package api is the HTTP side: Echo routes, wire types in OpenAI's shape and
 // one error table. It knows no tensors and no stores: what is asked for becomes a
 // job that goes through a [Queue], and what is answered is read from [Artifacts].
+//
+// The lines with @ are swag's: `make openapi` makes openapi/ of them.
+//
+//	@title			cosmicman
+//	@version		1
+//	@description	Images of people from text, behind OpenAI's image API.
+//	@license.name	Apache 2.0
 package api
 
 import (
@@ -90,6 +97,7 @@ type Config struct {
 //	GET  /healthz               alive
 //	GET  /readyz                images can be drawn, or why not
 //	GET  /metrics               for Prometheus
+//	GET  /openapi.json          the description of these routes, /swagger/ for people
 //	POST /v1/images/generations from text
 //	POST /v1/images/edits       from a picture and text
 //	POST /v1/images/variations  from a picture
@@ -125,7 +133,10 @@ func New(c Config) http.Handler {
 		e.GET("/metrics", echo.WrapHandler(c.Metrics))
 	}
 	e.GET("/", s.page)
-	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	e.GET("/openapi.json", document)
+	e.GET("/swagger", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "swagger/") })
+	e.GET(swaggerPath+"*", swaggerUI)
+	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
 	e.POST(routePaths[generations], s.generations)
 	e.POST(routePaths[edits], s.edits)
@@ -155,7 +166,25 @@ func (s *server) page(c echo.Context) error {
 	return c.HTML(http.StatusOK, fmt.Sprintf(modelPage, htmlEscape(s.Model)))
 }
 
+// healthz says that the process is alive, and nothing of its store.
+//
+//	@Summary	Alive
+//	@Description	Says nothing of the store.
+//	@Tags	operations
+//	@Produce plain
+//	@Success 200 {string} string "ok"
+//	@Router	/healthz [get]
+func (s *server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+
 // readyz answers in text, for probes and people.
+//
+//	@Summary	Ready
+//	@Description	The store can be reached, and a model can be drawn with.
+//	@Tags	operations
+//	@Produce plain
+//	@Success 200 {string} string "ready"
+//	@Failure 503 {string} string "why not"
+//	@Router	/readyz [get]
 func (s *server) readyz(c echo.Context) error {
 	var err error = errNoModel
 	switch {

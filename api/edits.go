@@ -9,6 +9,15 @@ import (
 )
 
 // edits draws a picture anew: all of it, or where a mask allows it.
+//
+//	@Summary	Draw a picture anew
+//	@Description	All of it, or where a mask allows it: transparent pixels of the mask mark what is drawn. A form with files, or JSON with data URLs.
+//	@Tags	images
+//	@Produce json
+//	@Success 200 {object} imagesResponse "the images, or with stream: true server-sent events"
+//	@Success 202 {object} jobObject "with Prefer: respond-async"
+//	@Failure 400,401,403,404,410,413,415,422,429,500,503 {object} errorAnswer "what is wrong; param names the field"
+//	@Router	/v1/images/edits [post]
 func (s *server) edits(c echo.Context) error {
 	switch mediaType(c.Request()) {
 	case "multipart/form-data":
@@ -22,6 +31,15 @@ func (s *server) edits(c echo.Context) error {
 
 // variations draws a picture anew without a word. OpenAI asks for a square PNG; any
 // shape, and JPEG and WebP, do as well.
+//
+//	@Summary	Draw a picture anew without a word
+//	@Description	From a picture and no prompt.
+//	@Tags	images
+//	@Produce json
+//	@Success 200 {object} imagesResponse "the images, or with stream: true server-sent events"
+//	@Success 202 {object} jobObject "with Prefer: respond-async"
+//	@Failure 400,401,403,404,410,413,415,422,429,500,503 {object} errorAnswer "what is wrong; param names the field"
+//	@Router	/v1/images/variations [post]
 func (s *server) variations(c echo.Context) error { return s.begin(c, variations, s.readPictures) }
 
 // pictures are the files that a request came with, not checked yet.

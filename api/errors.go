@@ -108,20 +108,32 @@ func (s *server) fail(err error, c echo.Context) {
 	if e.final {
 		h.Set("X-Should-Retry", "false")
 	}
-	if werr := c.JSON(e.status, map[string]any{"error": e.body()}); werr != nil {
+	if werr := c.JSON(e.status, errorAnswer{e.body()}); werr != nil {
 		s.Logf("writing an error: %v", werr)
 	}
 }
 
-// body is e in OpenAI's shape: all four fields, of which two may be null.
-func (e *apiError) body() map[string]any {
-	null := func(s string) any {
+// errorAnswer is what every error is answered with, in OpenAI's shape.
+type errorAnswer struct {
+	Error *errorBody `json:"error" validate:"required"`
+}
+
+// errorBody has all four fields always; two may be null.
+type errorBody struct {
+	Message string  `json:"message" validate:"required"`
+	Type    string  `json:"type" validate:"required"`
+	Param   *string `json:"param" validate:"required" extensions:"x-nullable"` // the field that is wrong
+	Code    *string `json:"code" validate:"required" extensions:"x-nullable"`
+}
+
+func (e *apiError) body() *errorBody {
+	null := func(s string) *string {
 		if s == "" {
 			return nil
 		}
-		return s
+		return &s
 	}
-	return map[string]any{"message": e.message, "type": e.kind, "param": null(e.param), "code": null(e.code)}
+	return &errorBody{Message: e.message, Type: e.kind, Param: null(e.param), Code: null(e.code)}
 }
 
 // streamFailed tells err to a client whose stream has begun.

@@ -26,7 +26,7 @@ type preview struct {
 	Kind       job.PreviewKind `json:"kind"`  // sketch: small; partial: in the image's size
 	Index      int             `json:"index"` // of its kind, from 0 on
 	MediaType  string          `json:"media_type"`
-	B64JSON    []byte          `json:"b64_json"`
+	B64JSON    []byte          `json:"b64_json" format:"base64"`
 }
 
 // jobEvents tells a job's present state and then what changes, until it has ended:
@@ -34,6 +34,17 @@ type preview struct {
 // The last has an id; a client that tells it when it comes again is answered 204,
 // which ends the reconnecting of browsers. Whoever reads here looks on: the job's life
 // does not depend on it.
+//
+//	@Summary	Follow a job
+//	@Description	Server-sent events queued, progress, preview, and at the end completed, failed, cancelled or expired; each holds the whole job.
+//	@Tags	jobs
+//	@Produce text/event-stream
+//	@Param id path string true "of the job"
+//	@Param Last-Event-ID header string false "of the last event that was read"
+//	@Success 200 {object} jobEvent "events"
+//	@Success 204 {string} string "the job's end was told already"
+//	@Failure 401,403,404,429,500,503 {object} errorAnswer "there is none"
+//	@Router	/v1/jobs/{id}/events [get]
 func (s *server) jobEvents(c echo.Context) error {
 	st, err := s.job(c)
 	if err != nil {

@@ -22,6 +22,15 @@ var errNoFile = &apiError{status: http.StatusNotFound, kind: "invalid_request_er
 
 // file answers an image as it was stored. Who knows its name may have it: that is
 // what the name is for, so nothing else is asked, and nothing is told of other names.
+//
+//	@Summary	An image file
+//	@Description	What `url` in an answer points to. The name is the secret: no key is needed.
+//	@Tags	images
+//	@Produce png,jpeg,image/webp
+//	@Param name path string true "of the file"
+//	@Success 200 {file} binary "the file"
+//	@Failure 404,500,503 {object} errorAnswer "none, or it has expired"
+//	@Router	/v1/images/files/{name} [get]
 func (s *server) file(c echo.Context) error {
 	name := c.Param("name")
 	if s.Artifacts == nil || !imageName.MatchString(name) {

@@ -10,17 +10,17 @@ import (
 // jobObject is a job as clients see it, shaped like OpenAI's video job: all fields are
 // always there, null where there is nothing to say.
 type jobObject struct {
-	ID          job.ID          `json:"id"`
-	Object      string          `json:"object"` // image.job
-	Status      job.State       `json:"status"` // queued, in_progress, completed, failed, cancelled or expired
-	Progress    int             `json:"progress"`
-	Position    int             `json:"position"`     // images before its first queued one
-	CreatedAt   int64           `json:"created_at"`   // seconds, as all times
-	CompletedAt *int64          `json:"completed_at"` // when it ended, whichever way
-	ExpiresAt   *int64          `json:"expires_at"`   // from when on neither it nor its images are known
-	Model       string          `json:"model"`
-	Error       map[string]any  `json:"error"`  // OpenAI's error: why there are no images
-	Result      *imagesResponse `json:"result"` // of a completed one: what a request that waits is answered with
+	ID          job.ID          `json:"id" validate:"required"`
+	Object      string          `json:"object" validate:"required"` // image.job
+	Status      job.State       `json:"status" validate:"required"` // queued, in_progress, completed, failed, cancelled or expired
+	Progress    int             `json:"progress" validate:"required"`
+	Position    int             `json:"position" validate:"required"`                             // images before its first queued one
+	CreatedAt   int64           `json:"created_at" validate:"required"`                           // seconds, as all times
+	CompletedAt *int64          `json:"completed_at" validate:"required" extensions:"x-nullable"` // when it ended, whichever way
+	ExpiresAt   *int64          `json:"expires_at" validate:"required" extensions:"x-nullable"`   // from when on neither it nor its images are known
+	Model       string          `json:"model" validate:"required"`
+	Error       *errorBody      `json:"error" validate:"required" extensions:"x-nullable"`  // OpenAI's error: why there are no images
+	Result      *imagesResponse `json:"result" validate:"required" extensions:"x-nullable"` // of a completed one: what a request that waits is answered with
 }
 
 // object is st for clients. A completed job whose images are not kept any more has

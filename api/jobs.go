@@ -29,6 +29,15 @@ func (s *server) accepted(c echo.Context, st job.Status) error {
 }
 
 // getJob tells how far a job is, and of a completed one the images.
+//
+//	@Summary	How far a job is
+//	@Description	And of a completed one the images.
+//	@Tags	jobs
+//	@Produce json
+//	@Param id path string true "of the job"
+//	@Success 200 {object} jobObject "the job"
+//	@Failure 401,403,404,410,429,500,503 {object} errorAnswer "there is none"
+//	@Router	/v1/jobs/{id} [get]
 func (s *server) getJob(c echo.Context) error {
 	st, err := s.job(c)
 	if err != nil {
@@ -39,6 +48,15 @@ func (s *server) getJob(c echo.Context) error {
 
 // cancelJob ends a job, and tells what is then: one that has ended stays as it is,
 // however often this is called.
+//
+//	@Summary	Cancel a job
+//	@Description	Queued images are not started, running ones stop after the present step. A job that has ended stays as it is.
+//	@Tags	jobs
+//	@Produce json
+//	@Param id path string true "of the job"
+//	@Success 200 {object} jobObject "the job as it is now"
+//	@Failure 401,403,404,410,429,500,503 {object} errorAnswer "there is none"
+//	@Router	/v1/jobs/{id} [delete]
 func (s *server) cancelJob(c echo.Context) error {
 	st, err := s.job(c)
 	if err != nil {

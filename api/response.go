@@ -13,14 +13,14 @@ import (
 
 // imagesResponse is OpenAI's, with model and warnings beside.
 type imagesResponse struct {
-	Created      int64       `json:"created"` // seconds
-	Data         []imageData `json:"data"`
-	Background   string      `json:"background"`
-	OutputFormat string      `json:"output_format"`
-	Size         string      `json:"size"` // as drawn
-	Quality      string      `json:"quality"`
-	Usage        usage       `json:"usage"`
-	Model        string      `json:"model"` // ours: which one drew
+	Created      int64       `json:"created" validate:"required"` // seconds
+	Data         []imageData `json:"data" validate:"required"`
+	Background   string      `json:"background" validate:"required"`
+	OutputFormat string      `json:"output_format" validate:"required"`
+	Size         string      `json:"size" validate:"required"` // as drawn
+	Quality      string      `json:"quality" validate:"required"`
+	Usage        usage       `json:"usage" validate:"required"`
+	Model        string      `json:"model" validate:"required"` // ours: which one drew
 	Warnings     []warning   `json:"warnings,omitempty"`
 }
 
@@ -28,23 +28,23 @@ type imageData struct {
 	B64JSON string `json:"b64_json,omitempty"`
 	URL     string `json:"url,omitempty"`
 	Revised string `json:"revised_prompt,omitempty"`
-	Seed    uint64 `json:"seed"`
+	Seed    uint64 `json:"seed" validate:"required"`
 }
 
 // usage counts tokens: of text those that the text encoder was given, without its
 // begin, end and padding; of images one for each 16x16 pixels, parts of one counted
 // whole. Text and pictures that go in are counted once, however many images come out.
 type usage struct {
-	InputTokens   int          `json:"input_tokens"`
-	OutputTokens  int          `json:"output_tokens"`
-	TotalTokens   int          `json:"total_tokens"`
-	InputDetails  tokenDetails `json:"input_tokens_details"`
-	OutputDetails tokenDetails `json:"output_tokens_details"`
+	InputTokens   int          `json:"input_tokens" validate:"required"`
+	OutputTokens  int          `json:"output_tokens" validate:"required"`
+	TotalTokens   int          `json:"total_tokens" validate:"required"`
+	InputDetails  tokenDetails `json:"input_tokens_details" validate:"required"`
+	OutputDetails tokenDetails `json:"output_tokens_details" validate:"required"`
 }
 
 type tokenDetails struct {
-	TextTokens  int `json:"text_tokens"`
-	ImageTokens int `json:"image_tokens"`
+	TextTokens  int `json:"text_tokens" validate:"required"`
+	ImageTokens int `json:"image_tokens" validate:"required"`
 }
 
 func imageTokens(width, height int) int { return (width + 15) / 16 * ((height + 15) / 16) }

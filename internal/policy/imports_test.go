@@ -70,7 +70,7 @@ const drawing = `
 	scheduler/worker/workertest <- scheduler/worker
 	scheduler/sim       <- scheduler/worker scheduler/worker/workertest scheduler/localq
 	scheduler/queuetest <- scheduler
-	api              <- job prompt picture openapi github.com/labstack/echo
+	api              <- job prompt picture openapi github.com/labstack/echo github.com/swaggo/files
 
 	# The wiring.
 	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel github.com/labstack/echo github.com/prometheus/client_golang
@@ -78,7 +78,7 @@ const drawing = `
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          openapi autodiff dolls train
+	planned          autodiff dolls train
 
 	tests               <- go.uber.org/goleak
 	tests telemetry     <- go.opentelemetry.io/proto/otlp google.golang.org/protobuf
