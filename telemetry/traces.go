@@ -41,7 +41,7 @@ type stages struct {
 	beginning, begun     time.Time
 	decoding, decoded    time.Time
 	storing, stored      time.Time
-	trace, model, worker string
+	trace, model         string
 }
 
 // mostImages bounds the images that are remembered: those of which the end is never
