@@ -38,10 +38,10 @@ type Traces struct {
 
 // stages is when what happened to an image that is being drawn.
 type stages struct {
-	beginning, begun     time.Time
-	decoding, decoded    time.Time
-	storing, stored      time.Time
-	trace, model         string
+	beginning, begun  time.Time
+	decoding, decoded time.Time
+	storing, stored   time.Time
+	trace, model      string
 }
 
 // mostImages bounds the images that are remembered: those of which the end is never
