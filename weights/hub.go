@@ -40,6 +40,73 @@ var (
 	hubCommit   = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
 )
 
+// HubRef is a model on the hub: org/name, and a branch, a tag or a commit of it.
+type HubRef struct {
+	Name     string
+	Revision string // "main" where none was given
+}
+
+// ParseHubRef reads org/name or org/name@revision. It is the one reader of such
+// names: what it accepts cannot lead out of a folder when it becomes a path.
+func ParseHubRef(ref string) (HubRef, error) {
+	r, err := parseHubRef(ref)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", show(ref), err)
+	}
+	return r, err
+}
+
+func parseHubRef(ref string) (HubRef, error) {
+	name, revision, pinned := strings.Cut(ref, "@")
+	if !hubName.MatchString(name) || strings.Contains(name, "--") || strings.Contains(name, "..") || strings.HasSuffix(name, ".git") {
+		return HubRef{}, errors.New("not a hub name such as org/name or org/name@revision")
+	}
+	if !pinned {
+		return HubRef{name, "main"}, nil
+	}
+	if len(revision) > maxRevision || !hubRevision.MatchString(revision) || strings.Contains(revision, "..") || strings.HasSuffix(revision, ".lock") {
+		return HubRef{}, fmt.Errorf("%s is not a revision: a branch, a tag or a commit is expected after @", show(revision))
+	}
+	return HubRef{name, revision}, nil
+}
+
+const maxRevision = 200
+
+func (r HubRef) String() string {
+	if r.Revision == "main" {
+		return r.Name
+	}
+	return r.Name + "@" + r.Revision
+}
+
+// Folder is the name of the model's folder in the cache.
+func (r HubRef) Folder() string { return "models--" + strings.ReplaceAll(r.Name, "/", "--") }
+
+// HubRefOf is the reverse of Folder; false where a folder is no model's.
+func HubRefOf(folder string) (HubRef, bool) {
+	name, is := strings.CutPrefix(folder, "models--")
+	if !is || strings.Count(name, "--") != 1 {
+		return HubRef{}, false
+	}
+	r, err := ParseHubRef(strings.Replace(name, "--", "/", 1))
+	return r, err == nil
+}
+
+// IsCommit reports whether a snapshot may have this name.
+func IsCommit(s string) bool { return hubCommit.MatchString(s) }
+
+// NotCachedError says that a model or its revision is not in the local cache.
+type NotCachedError struct {
+	Ref  HubRef
+	text string
+}
+
+func (e *NotCachedError) Error() string { return e.text }
+
+func notCached(r HubRef, format string, args ...any) error {
+	return &NotCachedError{r, fmt.Sprintf(format, args...)}
+}
+
 // location is where a model reference led.
 type location struct {
 	dir      string
@@ -62,26 +129,22 @@ func resolve(ref, cache string) (location, error) {
 	case os.IsPermission(err):
 		return location{}, fmt.Errorf("%s: permission denied", ref)
 	}
-	name, revision, pinned := strings.Cut(ref, "@")
-	if !hubName.MatchString(name) || strings.Contains(name, "--") || strings.Contains(name, "..") || strings.HasSuffix(name, ".git") {
-		return location{}, fmt.Errorf("%s: no such folder, and not a hub name such as org/name", show(ref))
-	}
-	if !pinned {
-		revision = "main"
-	} else if !hubRevision.MatchString(revision) || strings.Contains(revision, "..") {
-		return location{}, fmt.Errorf("%s: %s is not a revision: a branch, a tag or a commit is expected after @", show(ref), show(revision))
+	r, err := parseHubRef(ref)
+	if err != nil {
+		return location{}, fmt.Errorf("%s: no such folder, and %w", show(ref), err)
 	}
 	if cache == "" {
 		return location{}, fmt.Errorf("%s: no such folder, and no Hugging Face cache is known", ref)
 	}
-	return inCache(name, revision, filepath.Join(cache, "models--"+strings.ReplaceAll(name, "/", "--")))
+	return inCache(r, filepath.Join(cache, r.Folder()))
 }
 
 // inCache finds a revision below a repository's folder in the cache:
 // refs/<branch or tag> holds a commit, snapshots/<commit> the files.
-func inCache(name, revision, repo string) (location, error) {
+func inCache(r HubRef, repo string) (location, error) {
+	name, revision := r.Name, r.Revision
 	if !isDir(repo) {
-		return location{}, fmt.Errorf("%s: no such folder, and not in the Hugging Face cache: no %s", name, repo)
+		return location{}, notCached(r, "%s: no such folder, and not in the Hugging Face cache: no %s", name, repo)
 	}
 	snapshot := func(commit string) string { return filepath.Join(repo, "snapshots", commit) }
 	ref := filepath.Join(repo, "refs", filepath.FromSlash(revision))
@@ -100,9 +163,9 @@ func inCache(name, revision, repo string) (location, error) {
 	default:
 		have, _ := listFolder(filepath.Join(repo, "snapshots"))
 		if len(have) == 0 {
-			return location{}, fmt.Errorf("%s: no revision %s in the Hugging Face cache: neither %s nor any snapshot", name, revision, ref)
+			return location{}, notCached(r, "%s: no revision %s in the Hugging Face cache: neither %s nor any snapshot", name, revision, ref)
 		}
-		return location{}, fmt.Errorf("%s: no revision %s in the Hugging Face cache: no %s; snapshots there (use %s@...): %s", name, revision, ref, name, some(have))
+		return location{}, notCached(r, "%s: no revision %s in the Hugging Face cache: no %s; snapshots there (use %s@...): %s", name, revision, ref, name, some(have))
 	}
 	return location{dir: snapshot(commit), revision: commit}, nil
 }
