@@ -40,6 +40,8 @@ const drawing = `
 	onnx             <- tensor google.golang.org/protobuf/encoding/protowire
 	onnx/onnxtest    <- onnx
 	weights          <- tensor
+	weights/hub      <- weights
+	weights/hub/hubtest <-
 	model            <- onnx
 	autodiff         <- onnx
 
@@ -73,7 +75,7 @@ const drawing = `
 	api              <- job prompt picture openapi github.com/labstack/echo github.com/swaggo/files
 
 	# The wiring.
-	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel github.com/labstack/echo github.com/prometheus/client_golang
+	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel weights/hub github.com/labstack/echo github.com/prometheus/client_golang
 
 	# Rules as tests.
 	internal/policy  <-
@@ -83,12 +85,13 @@ const drawing = `
 	tests               <- go.uber.org/goleak
 	tests telemetry     <- go.opentelemetry.io/proto/otlp google.golang.org/protobuf
 	tests ort           <- onnx
+	tests weights/hub   <- weights/hub/hubtest
 	tests api           <- scheduler/localq artifact
 	tests scheduler/localq <- scheduler/queuetest
 	tests scheduler/redisq <- scheduler/queuetest
 	tests scheduler/socket <- scheduler/queuetest scheduler/localq
 	tests scheduler/worker <- scheduler/localq scheduler/worker/workertest
-	tests cmd/cosmicman <- github.com/rogpeppe/go-internal/testscript
+	tests cmd/cosmicman <- weights/hub/hubtest github.com/rogpeppe/go-internal/testscript
 	tests onnx/onnxtest <- ort weights diffusion
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill
 	tests inference     <- newmodel
