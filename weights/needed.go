@@ -22,6 +22,9 @@ const (
 	UNetAlone
 )
 
+// ErrNoVariant says that a variant was wanted which no part has.
+var ErrNoVariant = errors.New("no part has the variant")
+
 // tokenizerFiles are those that the tokenizer reads.
 var tokenizerFiles = []string{"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}
 
@@ -40,7 +43,7 @@ func Needed(names []string, want Wanted, variant string, read func(name string) 
 		return nil, err
 	}
 	if variant != "" && !n.found {
-		return nil, fmt.Errorf("no part has the variant %s", show(variant))
+		return nil, fmt.Errorf("%w %s", ErrNoVariant, show(variant))
 	}
 	slices.Sort(n.names)
 	return slices.Compact(n.names), nil

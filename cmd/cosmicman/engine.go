@@ -23,10 +23,12 @@ type modelRef struct {
 	UNet      string // of the same kind: whose UNet replaces the model's; "" for none
 	Variant   string // weight files to prefer, such as fp16
 	HubCache  string
+	Known     string // the known name that Ref and UNet stand for, "" for none
 }
 
 func (r modelRef) open() (*weights.Pipeline, error) {
-	return weights.Open(r.Ref, weights.Options{UNet: r.UNet, Variant: r.Variant, HubCache: r.HubCache})
+	p, err := weights.Open(r.Ref, weights.Options{UNet: r.UNet, Variant: r.Variant, HubCache: r.HubCache})
+	return p, orPull(err, r.Known)
 }
 
 // engine runs models on ONNX Runtime for a worker.

@@ -51,11 +51,12 @@ func helped(err error) error {
 type modelFlags struct {
 	given                         []string // as they stand on the command line
 	model, unet, variant, library string   // model: of the one that is given, set by check
+	known                         string   // and what it goes by, see modelRef
 	settings                      inference.Settings
 }
 
 func (m *modelFlags) register(fs *flag.FlagSet) {
-	fs.Func("model", "diffusers folder, or org/name in the Hugging Face cache; NAME=REF[,unet=REF][,variant=V] where several are served", func(s string) error {
+	fs.Func("model", "diffusers folder, org/name in the Hugging Face cache, or cosmicman-sdxl, cosmicman-sd; NAME=REF[,unet=REF][,variant=V] where several are served", func(s string) error {
 		m.given = append(m.given, s)
 		return nil
 	})
@@ -78,7 +79,7 @@ func (m *modelFlags) check(command string) error {
 	case len(refs) > 1:
 		return usagef("%s: --model is given %d times, expected once", command, len(refs))
 	}
-	m.model, m.unet, m.variant = refs[0].Ref, refs[0].UNet, refs[0].Variant
+	m.model, m.unet, m.variant, m.known = refs[0].Ref, refs[0].UNet, refs[0].Variant, refs[0].Known
 	return nil
 }
 
@@ -127,6 +128,7 @@ func (m *modelFlags) refs(command string, getenv func(string) string) ([]modelRe
 		if r.Name != "" && slices.ContainsFunc(refs, func(o modelRef) bool { return o.Name == r.Name }) {
 			return nil, usagef("%s: two models are called %q; write --model NAME=REF", command, r.Name)
 		}
+		r.expand()
 		refs = append(refs, r)
 	}
 	return refs, nil
@@ -174,7 +176,7 @@ func (o *opened) Close() error { return errors.Join(o.Model.Close(), o.runtime.C
 func (m *modelFlags) open(e *environment) (*opened, error) {
 	p, err := weights.Open(m.model, weights.Options{UNet: m.unet, Variant: m.variant, HubCache: weights.HubCache(e.getenv)})
 	if err != nil {
-		return nil, err
+		return nil, orPull(err, m.known)
 	}
 	rt, err := ort.Open(m.library)
 	if err != nil {

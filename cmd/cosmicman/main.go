@@ -24,7 +24,7 @@ var commands = []command{
 	{"worker", "draw what another process accepts", work},
 	{"queue", "show the queue; retry or drop a job", queue},
 	{"health", "ask a server whether it is alive or ready, for probes", health},
-	{"models", "inspect models, make new ones", models},
+	{"models", "fetch, list, inspect and remove models; make new ones", models},
 	{"bench", "time and memory by stage; bench scheduler: what the queue and the packer cost", bench},
 }
 

@@ -24,9 +24,15 @@ func models(ctx context.Context, e *environment, args []string) error {
 			return inspect(e, args[1:])
 		case "new":
 			return newModel(ctx, e, args[1:])
+		case "pull":
+			return pullModel(ctx, e, args[1:])
+		case "list":
+			return listModels(e, args[1:])
+		case "rm":
+			return removeModel(e, args[1:])
 		}
 	}
-	return usagef("models: expected `models inspect REF` or `models new --arch ARCH DIR`")
+	return usagef("models: expected `models inspect REF`, `models pull REF`, `models list`, `models rm REF` or `models new --arch ARCH DIR`")
 }
 
 func newModel(ctx context.Context, e *environment, args []string) error {
@@ -65,14 +71,16 @@ func inspect(e *environment, args []string) error {
 	if err := parse(e, fs, args, "REF"); err != nil {
 		return helped(err)
 	}
-	o := weights.Options{UNet: *unet, Variant: *variant, HubCache: weights.HubCache(e.getenv)}
-	r, err := weights.Inspect(fs.Arg(0), o)
+	ref := modelRef{Ref: fs.Arg(0), UNet: *unet}
+	ref.expand()
+	o := weights.Options{UNet: ref.UNet, Variant: *variant, HubCache: weights.HubCache(e.getenv)}
+	r, err := weights.Inspect(ref.Ref, o)
 	if err != nil {
-		return err
+		return orPull(err, ref.Known)
 	}
 	if len(r.Faults) == 0 && r.Family != "" {
 		// The files are whole; do they fit their configs and each other?
-		if err := fits(fs.Arg(0), o); err != nil {
+		if err := fits(ref.Ref, o); err != nil {
 			r.Faults = append(r.Faults, strings.Split(err.Error(), "\n")...)
 		}
 	}

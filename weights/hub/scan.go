@@ -23,8 +23,10 @@ type Cached struct {
 	// or, of a UNet alone, in the place of another's.
 	Family    weights.Family `json:"family,omitempty"`
 	UNetAlone bool           `json:"unet_alone,omitempty"`
-	Usable    bool           `json:"usable"`
-	Faults    []string       `json:"missing"` // why not
+	// NoUNet says that nothing but the UNet is missing, which another can take the place of.
+	NoUNet bool     `json:"without_unet,omitempty"`
+	Usable bool     `json:"usable"`
+	Faults []string `json:"missing"` // why not
 	// Partial is what has come of files that are not whole, in all revisions together.
 	Partial int64 `json:"partial_bytes,omitempty"`
 }
@@ -104,6 +106,7 @@ func (c *Cache) judge(ref weights.HubRef, commit string, one *Cached) {
 		one.UNetAlone = true
 	}
 	one.Family, one.Faults = r.Family, append(one.Faults, r.Faults...)
+	one.NoUNet = len(r.Faults) == 1 && strings.HasPrefix(r.Faults[0], "unet: no folder ")
 	one.Usable = len(one.Faults) == 0 && (one.Family != "" || one.UNetAlone)
 }
 
