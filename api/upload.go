@@ -94,7 +94,7 @@ func (s *server) store(ctx context.Context, data []byte, field string, become fu
 }
 
 // converting bounds how many images there are as pixels, 64 MB each at the most.
-var converting = make(chan struct{}, 8)
+var converting = make(chan struct{}, 4)
 
 func (s *server) plain(ctx context.Context, data []byte, field string, become func(*image.NRGBA, picture.Info) (*image.NRGBA, error)) ([]byte, picture.Info, error) {
 	select {

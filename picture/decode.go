@@ -47,7 +47,7 @@ type Info struct {
 
 // atOnce is how many pixels are decoded at the same time: a 16 Mpx file may take
 // 300 MB while it is taken apart, the worst being a progressive JPEG.
-const atOnce = 1 << 25
+const atOnce = 1 << 24
 
 var decoding = semaphore.NewWeighted(atOnce)
 
