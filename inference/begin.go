@@ -16,7 +16,8 @@ type Start struct {
 // Begin starts images. Every request is checked by itself: errs[i] is nil, or says
 // why starts[i] has no sequence, which is *Error values for a request that cannot be
 // drawn. Texts that are not kept from before are encoded together; where that
-// fails, it fails for all that are left.
+// fails, it fails for all that are left. An image to begin from that is not kept is
+// encoded by itself, which takes about as long as decoding one.
 func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, errs []error) {
 	seqs, errs = make([]*Sequence, len(starts)), make([]error, len(starts))
 	checked := map[*Request]*Request{}
@@ -26,6 +27,9 @@ func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, er
 		if _, done := checked[s.Request]; !done {
 			var r *Request
 			r, faults[s.Request] = m.checked(s.Request)
+			if s.Request.Strength > 0 && s.Request.Init == nil {
+				faults[s.Request] = &Error{"init image", "is missing, and strength needs one"}
+			}
 			checked[s.Request] = r
 			if faults[s.Request] == nil {
 				good = append(good, r)
@@ -37,6 +41,7 @@ func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, er
 		return seqs, errs
 	}
 	texts, err := m.encodeRequests(ctx, good)
+	initials := map[*Request]*initial{}
 	var zeros *conditioning // shared: all texts have one shape
 	for i, s := range starts {
 		if errs[i] != nil {
@@ -46,6 +51,15 @@ func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, er
 			continue
 		}
 		r := checked[s.Request]
+		in, have := initials[r]
+		if !have {
+			if in, faults[s.Request] = m.initialOf(ctx, r); faults[s.Request] == nil {
+				initials[r] = in
+			}
+		}
+		if errs[i] = faults[s.Request]; errs[i] != nil {
+			continue
+		}
 		cond := texts[r.Prompt]
 		var uncond *conditioning
 		if r.guided() {
@@ -57,7 +71,7 @@ func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, er
 				uncond = zeros
 			}
 		}
-		seqs[i], errs[i] = m.start(r, r.Seed+uint64(s.Image), cond, uncond)
+		seqs[i], errs[i] = m.start(r, r.Seed+uint64(s.Image), in, cond, uncond)
 	}
 	return seqs, errs
 }
@@ -77,7 +91,7 @@ func (m *Model) Sequences(ctx context.Context, r *Request, count int) ([]*Sequen
 	return seqs, nil
 }
 
-func (m *Model) start(r *Request, seed uint64, cond, uncond *conditioning) (*Sequence, error) {
+func (m *Model) start(r *Request, seed uint64, in *initial, cond, uncond *conditioning) (*Sequence, error) {
 	sampler, err := m.sampler(r)
 	if err != nil {
 		return nil, &Error{"sampler", err.Error()}
@@ -88,11 +102,6 @@ func (m *Model) start(r *Request, seed uint64, cond, uncond *conditioning) (*Seq
 		sampler: sampler, timesteps: sampler.Timesteps(), noise: diffusion.NewNoise(seed),
 		height: int64(r.Height) / f, width: int64(r.Width) / f,
 	}
-	s.latents = make([]float32, m.UNet.InChannels*s.height*s.width)
-	s.noise.Normal(s.latents)
-	sigma := sampler.InitNoiseSigma()
-	for i := range s.latents {
-		s.latents[i] *= sigma
-	}
+	s.begin(m, in)
 	return s, nil
 }

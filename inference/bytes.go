@@ -6,7 +6,7 @@ import "cosmicman/tensor"
 // files of what drawing needs, packed copies of linear layers, and float32 copies
 // of what is stored in another type. Activations come on top.
 func (m *Model) Bytes() int64 {
-	n := m.unet.bytes() + m.decoder.bytes()
+	n := m.unet.bytes() + m.decoder.bytes() + m.encoder.bytes()
 	for i := range m.texts {
 		n += m.texts[i].bytes()
 	}

@@ -37,6 +37,7 @@ type Model struct {
 
 	texts   []textEncoder // one, or SDXL's two
 	encoded *textCache
+	images  *imageCache
 	unet    *network
 	decoder *network
 	encoder *network
@@ -61,7 +62,7 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 	if s.Proofs == nil {
 		s.Proofs = &Proofs{}
 	}
-	m := &Model{Pipeline: p, encoded: newTextCache(s.TextCache)}
+	m := &Model{Pipeline: p, encoded: newTextCache(s.TextCache), images: &imageCache{limit: imageCacheBytes}}
 	var faults []error
 	note := func(path string, err error) bool {
 		if err != nil {

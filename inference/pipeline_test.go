@@ -2,6 +2,7 @@ package inference
 
 import (
 	"encoding/json"
+	"image"
 	"math"
 	"os"
 	"path/filepath"
@@ -29,14 +30,22 @@ type pipelineCase struct {
 	Seed           uint64
 	Count          int
 	Width, Height  int
+	Init, Mask     string // names of inputs
+	Strength       float64
 	UNet           string
 	Twin           struct{ Latents float64 }
 }
 
 // TestImagesEqualDiffusers draws every reference image of every model of the
 // zoo: latents within 1e-4 of diffusers' (norm ratio), pixels within 1/255.
-func TestImagesEqualDiffusers(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.json")
+func TestImagesEqualDiffusers(t *testing.T) { drawReferences(t, "testdata") }
+
+// TestEditsEqualDiffusers is the same for oracle/edits.py: images that begin from an
+// image, whole and repainted in parts.
+func TestEditsEqualDiffusers(t *testing.T) { drawReferences(t, "testdata/edits") }
+
+func drawReferences(t *testing.T, dir string) {
+	files, err := filepath.Glob(dir + "/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no fixtures: %v", err)
 	}
@@ -56,7 +65,7 @@ func TestImagesEqualDiffusers(t *testing.T) {
 			if err := json.Unmarshal(data, &fixture); err != nil || len(fixture.Cases) == 0 {
 				t.Fatalf("%d cases: %v", len(fixture.Cases), err)
 			}
-			want, err := weights.OpenFile(filepath.Join("testdata", name+".safetensors"))
+			want, err := weights.OpenFile(filepath.Join(dir, name+".safetensors"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +148,8 @@ func checkImages(t *testing.T, m *Model, c pipelineCase, want *weights.File) {
 	t.Helper()
 	r := &Request{
 		Prompt: c.Prompt, NegativePrompt: c.NegativePrompt, Sampler: c.Sampler, Steps: c.Steps, GuidanceScale: c.GuidanceScale,
-		Eta: c.Eta, Seed: c.Seed, Width: c.Width, Height: c.Height,
+		Eta: c.Eta, Seed: c.Seed, Width: c.Width, Height: c.Height, Strength: c.Strength,
+		Init: inputOf(t, want, c.Init), Mask: inputOf(t, want, c.Mask),
 	}
 	seqs, err := m.Sequences(t.Context(), r, c.Count)
 	if err != nil {
@@ -189,6 +199,21 @@ func checkImages(t *testing.T, m *Model, c pipelineCase, want *weights.File) {
 	}
 }
 
+// inputOf is an image that a case begins from, or its mask, nil where it has none.
+func inputOf(t *testing.T, f *weights.File, name string) *image.NRGBA {
+	t.Helper()
+	if name == "" {
+		return nil
+	}
+	e, rgb := bytesOf(t, f, name)
+	img := image.NewNRGBA(image.Rect(0, 0, int(e.Shape[1]), int(e.Shape[0])))
+	for i := range len(rgb) / 3 {
+		copy(img.Pix[4*i:], rgb[3*i:3*i+3])
+		img.Pix[4*i+3] = 255
+	}
+	return img
+}
+
 func tensorOf(t *testing.T, f *weights.File, name string) []float32 {
 	t.Helper()
 	for _, e := range f.Entries {
@@ -206,33 +231,39 @@ func tensorOf(t *testing.T, f *weights.File, name string) []float32 {
 
 func pixelsOff(t *testing.T, f *weights.File, name string, got []uint8) (count, worst int) {
 	t.Helper()
+	_, want := bytesOf(t, f, name)
+	if len(want) != len(got) {
+		t.Fatalf("%s: %d values, expected %d", name, len(got), len(want))
+	}
+	for i := range want {
+		d := int(want[i]) - int(got[i])
+		if d = max(d, -d); d > 1 {
+			count++
+		}
+		worst = max(worst, d)
+	}
+	return count, worst
+}
+
+func bytesOf(t *testing.T, f *weights.File, name string) (weights.Entry, []uint8) {
+	t.Helper()
 	for _, e := range f.Entries {
 		if e.Name != name {
 			continue
-		}
-		if int(e.Length) != len(got) {
-			t.Fatalf("%s: %d values, expected %d", name, len(got), e.Length)
 		}
 		file, err := os.Open(e.File)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		want := make([]uint8, e.Length)
-		if _, err := file.ReadAt(want, e.Offset); err != nil {
+		values := make([]uint8, e.Length)
+		if _, err := file.ReadAt(values, e.Offset); err != nil {
 			t.Fatal(err)
 		}
-		for i := range want {
-			d := int(want[i]) - int(got[i])
-			if d = max(d, -d); d > 1 {
-				count++
-			}
-			worst = max(worst, d)
-		}
-		return count, worst
+		return e, values
 	}
 	t.Fatalf("%s: no tensor %s", f.Path, name)
-	return 0, 0
+	return weights.Entry{}, nil
 }
 
 // distance is norm(a - b) / norm(b), NaN where the lengths differ.

@@ -2,6 +2,8 @@ package inference
 
 import (
 	"errors"
+	"fmt"
+	"image"
 	"math"
 	"unicode/utf8"
 
@@ -19,7 +21,16 @@ type Request struct {
 	GuidanceScale  float64
 	Eta            float64
 	Seed           uint64
-	Width, Height  int // pixels; 0: the model's native size
+	// Width and Height are pixels. 0 is the model's native size, or with Init and no
+	// Mask that of Init, cut to whole latents: diffusers' pipelines do so.
+	Width, Height int
+
+	// Init is the image to begin from and Mask, of the same size, where it is repainted:
+	// from the middle of gray on to white. Their transparency is left aside, but a mask
+	// that has some is refused. Strength, above 0 and up to 1, goes with them: the share
+	// of the steps that is taken. All are zero for an image from text alone.
+	Init, Mask *image.NRGBA
+	Strength   float64
 }
 
 // guided reports whether two rows are needed, by diffusers' rule.
@@ -48,6 +59,7 @@ func (r *Request) check() (errs faults) {
 	if math.IsNaN(r.GuidanceScale) || math.IsInf(r.GuidanceScale, 0) {
 		errs.add("guidance scale", "is %v, expected a finite number", r.GuidanceScale)
 	}
+	r.checkInit(&errs)
 	switch {
 	case math.IsNaN(r.Eta) || math.IsInf(r.Eta, 0) || r.Eta < 0:
 		errs.add("eta", "is %v, expected a finite number from 0 on", r.Eta)
@@ -56,6 +68,32 @@ func (r *Request) check() (errs faults) {
 	}
 	return errs
 }
+
+// checkInit looks at what goes with Init. That Init is there is for Model.Begin: a
+// request may be checked before its image is at hand.
+func (r *Request) checkInit(errs *faults) {
+	switch {
+	case r.Init == nil && r.Strength == 0:
+	case !(r.Strength > 0 && r.Strength <= 1):
+		errs.add("strength", "is %v, expected a number above 0 and up to 1", r.Strength)
+	case r.Steps >= 1 && r.Steps <= maxSteps && int(float64(r.Steps)*r.Strength) == 0:
+		errs.add("strength", "is %v, which leaves none of %d steps: expected at least %.3g, or more steps", r.Strength, r.Steps, 1/float64(r.Steps))
+	}
+	if r.Init != nil && r.Init.Rect.Empty() {
+		errs.add("init image", "is empty")
+	}
+	switch {
+	case r.Mask == nil:
+	case r.Init == nil:
+		errs.add("mask", "is there without an image to begin from")
+	case r.Mask.Rect.Size() != r.Init.Rect.Size():
+		errs.add("mask", "is %s pixels, expected %s, the size of the image", pixels(r.Mask), pixels(r.Init))
+	case !r.Mask.Opaque():
+		errs.add("mask", "has transparent pixels, expected white where the image is repainted and black elsewhere")
+	}
+}
+
+func pixels(img *image.NRGBA) string { return fmt.Sprintf("%dx%d", img.Rect.Dx(), img.Rect.Dy()) }
 
 // Check names everything that is wrong with a request, as *Error values joined,
 // before any work is done.
@@ -70,6 +108,13 @@ func (m *Model) checked(r *Request) (*Request, error) {
 	errs := c.check()
 	f := m.VAE.Factor()
 	w, h := m.NativeSize()
+	if c.Init != nil && c.Mask == nil && len(errs) == 0 {
+		w, h = c.Init.Rect.Dx()/f*f, c.Init.Rect.Dy()/f*f
+		if w == 0 || h == 0 {
+			errs.add("init image", "is %s pixels, expected at least %dx%d", pixels(c.Init), f, f)
+			return &c, errors.Join(errs...)
+		}
+	}
 	for _, side := range []struct {
 		name   string
 		n      *int
@@ -96,7 +141,7 @@ func (m *Model) checked(r *Request) (*Request, error) {
 }
 
 func (m *Model) sampler(r *Request) (diffusion.Sampler, error) {
-	o := diffusion.Options{Eta: r.Eta, Pipeline: diffusion.StableDiffusion}
+	o := diffusion.Options{Eta: r.Eta, Strength: r.Strength, Pipeline: diffusion.StableDiffusion}
 	if m.Pipeline.Family == weights.SDXL {
 		o.Pipeline = diffusion.StableDiffusionXL
 	}

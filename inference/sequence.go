@@ -16,8 +16,9 @@ type Sequence struct {
 	latents      []float32 // [channels, height, width]
 	height       int64     // of the latents
 	width        int64
-	call         int   // network calls done
-	failed       error // what ended it before its time
+	call         int     // network calls done
+	around       *around // of an image that is repainted in parts, else nil
+	failed       error   // what ended it before its time
 
 	// input and output of the network's last call, after guidance; nil before the first.
 	input, output []float32

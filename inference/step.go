@@ -71,6 +71,9 @@ func (s *Sequence) advance(input []float32, rows [][]float32) error {
 		return s.failed
 	}
 	s.call++
+	if s.around != nil {
+		s.around.restore(s)
+	}
 	s.input, s.output = input, output
 	return nil
 }
