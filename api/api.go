@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -79,7 +80,15 @@ type Config struct {
 	// nil: there are no spans.
 	Trace func(method string, h http.Header) (traceparent string, end func(route string, status int))
 
-	Logf func(format string, args ...any)
+	// Keys are the API keys; with none, everybody may do everything. PerMinute and
+	// Concurrent are the limits of those that have none of their own; 0: none.
+	Keys                  []Key
+	PerMinute, Concurrent int
+
+	Hosts   []string // names that requests may have in Host, "localhost" for all of loopback's; nil: any
+	Origins []string // other sites, such as https://example.org, whose pages may call; "*": any
+
+	Log *slog.Logger // nil: nothing is logged
 
 	// FetchURLs lets clients name images by http and https URLs, which this server then
 	// fetches from public addresses; without it they send the images themselves.
@@ -104,19 +113,21 @@ type Config struct {
 //	GET  /v1/images/files/{name} what the URLs in answers point to
 //	GET, DELETE /v1/jobs/{id}   how far a job is; cancel it
 //	GET  /v1/jobs/{id}/events   the same as it happens
-func New(c Config) http.Handler {
+func New(c Config) http.Handler { return newRoutes(c) }
+
+func newRoutes(c Config) *echo.Echo {
 	if c.Stopping == nil {
 		c.Stopping = context.Background()
 	}
 	if c.Stopped == nil {
 		c.Stopped = context.Background()
 	}
-	if c.Logf == nil {
-		c.Logf = func(string, ...any) {}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.patience = cmp.Or(c.patience, writeFor)
 	c.beat = cmp.Or(c.beat, beatEvery)
-	s := &server{Config: c, routes: map[string]bool{}}
+	s := &server{Config: c, routes: map[string]bool{}, allowed: allowances(&c)}
 	s.memory.left.Store(cmp.Or(c.uploadMemory, uploadMemory))
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -128,7 +139,7 @@ func New(c Config) http.Handler {
 		s.Trace = func(string, http.Header) (string, func(string, int)) { return "", func(string, int) {} }
 	}
 	e.Pre(s.metered)
-	e.Use(s.impatient)
+	s.door(e)
 	if c.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(c.Metrics))
 	}
@@ -136,15 +147,15 @@ func New(c Config) http.Handler {
 	e.GET("/openapi.json", document)
 	e.GET("/swagger", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "swagger/") })
 	e.GET(swaggerPath+"*", swaggerUI)
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
+	read := []string{http.MethodGet, http.MethodHead}
+	e.Match(read, "/healthz", s.healthz)
+	e.Match(read, "/readyz", s.readyz)
 	e.POST(routePaths[generations], s.generations)
 	e.POST(routePaths[edits], s.edits)
 	e.POST(routePaths[variations], s.variations)
 	e.GET(filesPath+":name", s.file)
 	e.HEAD(filesPath+":name", s.file)
-	e.GET(jobsPath+":id", s.getJob)
-	e.HEAD(jobsPath+":id", s.getJob)
+	e.Match(read, jobsPath+":id", s.getJob)
 	e.DELETE(jobsPath+":id", s.cancelJob)
 	e.GET(jobsPath+":id/events", s.jobEvents)
 	for _, r := range e.Routes() {
@@ -155,8 +166,9 @@ func New(c Config) http.Handler {
 
 type server struct {
 	Config
-	routes map[string]bool // patterns
-	memory memory
+	routes  map[string]bool       // patterns
+	allowed map[string]*allowance // by tenant
+	memory  memory
 }
 
 func (s *server) page(c echo.Context) error {

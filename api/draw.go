@@ -74,6 +74,7 @@ func (s *server) detach(c echo.Context, sub job.Submission) error {
 	if err != nil {
 		return err
 	}
+	lasts(c, sub, st)
 	return s.accepted(c, st)
 }
 
@@ -100,6 +101,7 @@ func (s *server) wait(c echo.Context, sub job.Submission) error {
 		return err
 	}
 	concerns(c, last)
+	defer func() { lasts(c, sub, last) }()
 	for u := range updates {
 		last = u.Status
 	}

@@ -81,11 +81,14 @@ func shown(err error, r *http.Request) *apiError {
 	}
 	var routing *echo.HTTPError
 	if errors.As(err, &routing) {
-		return &apiError{status: routing.Code, kind: "invalid_request_error",
-			message: fmt.Sprintf("%s %s: %s", r.Method, r.URL.Path, http.StatusText(routing.Code))}
+		return &apiError{status: routing.Code, kind: "invalid_request_error", code: routingCodes[routing.Code],
+			message: fmt.Sprintf("%.20s %.200s: %s", r.Method, r.URL.Path, http.StatusText(routing.Code))}
 	}
 	return &apiError{status: http.StatusInternalServerError, kind: "server_error", message: "the image could not be drawn"}
 }
+
+// routingCodes are the codes of what has no route.
+var routingCodes = map[int]string{http.StatusNotFound: "unknown_url", http.StatusMethodNotAllowed: "method_not_allowed"}
 
 // publicText is what may be told of an error.
 func publicText(err error) string { return shown(err, &http.Request{}).message }
@@ -98,7 +101,7 @@ func (s *server) fail(err error, c echo.Context) {
 	}
 	e := shown(err, r)
 	if e.status >= http.StatusInternalServerError {
-		s.Logf("%s %s: %d: %v", r.Method, c.Path(), e.status, err)
+		s.fault(c, "a request failed", err)
 	}
 	h := c.Response().Header()
 	if e.retryAfter > 0 {
@@ -109,7 +112,7 @@ func (s *server) fail(err error, c echo.Context) {
 		h.Set("X-Should-Retry", "false")
 	}
 	if werr := c.JSON(e.status, errorAnswer{e.body()}); werr != nil {
-		s.Logf("writing an error: %v", werr)
+		s.fault(c, "writing an error", werr)
 	}
 }
 
@@ -140,9 +143,9 @@ func (e *apiError) body() *errorBody {
 func (s *server) streamFailed(c echo.Context, out *eventStream, err error) {
 	e := shown(err, c.Request())
 	if e.status >= http.StatusInternalServerError {
-		s.Logf("%s %s: in a stream: %d: %v", c.Request().Method, c.Path(), e.status, err)
+		s.fault(c, "a stream failed", err)
 	}
 	if err := out.send("error", map[string]any{"type": "error", "error": e.body()}); err != nil {
-		s.Logf("writing an error into a stream: %v", err)
+		s.fault(c, "writing an error into a stream", err)
 	}
 }

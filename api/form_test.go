@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +21,7 @@ import (
 // formSite reads forms as the image routes do, over real HTTP, and says what it read.
 func formSite(t testing.TB, memory int64) *httptest.Server {
 	t.Helper()
-	s := &server{Config: Config{Logf: t.Logf}}
+	s := &server{Config: Config{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}}
 	s.memory.left.Store(memory)
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail

@@ -71,7 +71,7 @@ func (s *server) discard(ctx context.Context, names ...string) {
 	defer cancel()
 	for _, name := range names {
 		if err := s.Artifacts.Delete(ctx, name); err != nil {
-			s.Logf("removing an upload: %v", err) // it expires
+			s.log(ctx).Warn("removing an upload", "error", err) // it expires
 		}
 	}
 }

@@ -51,7 +51,10 @@ func (s *server) stream(c echo.Context, sub job.Submission) error {
 		return err
 	}
 	concerns(c, last)
-	defer func() { s.settle(ctx, sub, last) }()
+	defer func() {
+		s.settle(ctx, sub, last)
+		lasts(c, sub, last)
+	}()
 	if last.State.Terminal() && last.State != job.Completed {
 		return outcome(ctx, last) // of a key that was used before
 	}

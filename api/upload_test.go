@@ -10,6 +10,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -215,7 +216,7 @@ func TestGoodImagesAreTakenFromEverySource(t *testing.T) {
 // storing is a server with a folder of artifacts and nothing else.
 func storing(t *testing.T) (*server, *site) {
 	s := open(t, scheduler.Options{}, nil)
-	return &server{Config: Config{Artifacts: s.files, Logf: t.Logf}}, s
+	return &server{Config: Config{Artifacts: s.files, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}}, s
 }
 
 func stored(t *testing.T, s *site, name string) (*image.NRGBA, []byte) {

@@ -184,7 +184,7 @@ func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.
 	c := api.Config{
 		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL,
 		Prepare: s.images.prepare(models), Ready: models.ready,
-		Logf: logf(s.log), Meter: s.meter.Begin, Trace: s.traces.Request,
+		Log: s.log, Meter: s.meter.Begin, Trace: s.traces.Request,
 	}
 	if s.metrics.addr == "" {
 		c.Metrics = scrapes

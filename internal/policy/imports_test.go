@@ -72,7 +72,7 @@ const drawing = `
 	scheduler/worker/workertest <- scheduler/worker
 	scheduler/sim       <- scheduler/worker scheduler/worker/workertest scheduler/localq
 	scheduler/queuetest <- scheduler
-	api              <- job prompt picture openapi github.com/labstack/echo github.com/swaggo/files
+	api              <- job prompt picture openapi github.com/labstack/echo github.com/swaggo/files golang.org/x/time
 
 	# The wiring.
 	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel weights/hub github.com/labstack/echo github.com/prometheus/client_golang
