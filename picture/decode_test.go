@@ -320,8 +320,11 @@ func FuzzDecode(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		begun := time.Now()
 		img, info, err := Decode(t.Context(), data, Limits{MinSide: 1, MaxSide: 2048, MaxPixels: 1 << 20})
-		switch {
+		switch took := time.Since(begun); {
+		case took > 5*time.Second:
+			t.Fatalf("%d bytes took %v", len(data), took)
 		case err != nil && !isError(err):
 			t.Fatal(err)
 		case err == nil && (img.Rect != image.Rect(0, 0, info.Width, info.Height) || len(img.Pix) != 4*info.Width*info.Height):

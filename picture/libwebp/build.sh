@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes webp.wasm.gz from libwebp's sources: build.sh DIR, the unpacked release 1.4.0 of
 # libwebp, patched in nothing. Needs zig 0.13 or later, which
-# pip installs as ziglang, and gzip. The result is committed; building the program does
-# not need this.
+# pip installs as ziglang, and gzip. The result is committed, made with zig 0.17.1, which
+# makes the same bytes in any folder; building the program does not need this.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 src=$(cd "$1" && pwd)
