@@ -13,7 +13,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"image"
 	"log/slog"
 	"net/http"
@@ -102,7 +101,8 @@ type Config struct {
 
 // New returns the routes:
 //
-//	GET  /                      what runs here, or how to get a model
+//	GET  /                      the page: draws, or tells how to get a model
+//	GET  /assets/{version}/{name} its files
 //	GET  /healthz               alive
 //	GET  /readyz                images can be drawn, or why not
 //	GET  /metrics               for Prometheus
@@ -143,11 +143,12 @@ func newRoutes(c Config) *echo.Echo {
 	if c.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(c.Metrics))
 	}
-	e.GET("/", s.page)
+	read := []string{http.MethodGet, http.MethodHead}
+	e.Match(read, pagePath, page.index)
+	e.Match(read, assetsPath+":version/:name", page.asset)
 	e.GET("/openapi.json", document)
 	e.GET("/swagger", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "swagger/") })
 	e.GET(swaggerPath+"*", swaggerUI)
-	read := []string{http.MethodGet, http.MethodHead}
 	e.Match(read, "/healthz", s.healthz)
 	e.Match(read, "/readyz", s.readyz)
 	e.POST(routePaths[generations], s.generations)
@@ -169,13 +170,6 @@ type server struct {
 	routes  map[string]bool       // patterns
 	allowed map[string]*allowance // by tenant
 	memory  memory
-}
-
-func (s *server) page(c echo.Context) error {
-	if s.Model == "" {
-		return c.HTML(http.StatusOK, noModelPage)
-	}
-	return c.HTML(http.StatusOK, fmt.Sprintf(modelPage, htmlEscape(s.Model)))
 }
 
 // healthz says that the process is alive, and nothing of its store.
