@@ -262,7 +262,7 @@ async function look() {
   try {
     const why = await ready()
     const first = known.length === 0
-    if (first || why) known = await models()
+    if (first || why) known = await models().catch((e) => { if (e.status === 404) return []; throw e })
     if (first && known.length) {
       tellModels()
       learn().then(() => { refreshBody(); outfitFields.refresh() }, () => {})

@@ -35,7 +35,7 @@ export function curl({ route, fields, pictures = [] }, origin, withKey) {
     for (const p of pictures) lines.push(`-F ${p}=@${p}.png`)
     for (const [name, v] of Object.entries(fields)) lines.push(`--form-string ${shell(`${name}=${typeof v === 'object' ? JSON.stringify(v) : v}`)}`)
   } else {
-    lines.push("-H 'Content-Type: application/json'", `-d ${shell(JSON.stringify(fields))}`)
+    lines.push("-H 'Content-Type: application/json'", `-d ${shell(JSON.stringify(fields, null, 2))}`)
   }
   const n = fields.n ?? 1
   const ext = extension(fields)

@@ -5,7 +5,7 @@ import { s } from './dom.js'
 import { garments } from './garments.js'
 import { hairOf } from './hair.js'
 import { shade } from './colors.js'
-import { fabrics } from './fabrics.js'
+import { fabricID, fabrics } from './fabrics.js'
 
 // crops are the parts of the figure that pictures show: x, y, width, height.
 export const crops = {
@@ -36,7 +36,7 @@ function shape(p) {
   }
   const edge = p.edge ?? shade(p.fill, 0.72)
   add({ fill: p.fill, stroke: edge, 'stroke-width': 1, 'stroke-linejoin': 'round' })
-  for (const f of p.fabrics ?? []) if (fabrics[f]) add({ fill: `url(#fabric-${f})` })
+  for (const f of p.fabrics ?? []) if (fabrics[f]) add({ fill: `url(#${fabricID(f)})` })
   return paths
 }
 
@@ -61,7 +61,6 @@ export function doll(body, outfit, { crop = 'whole', label, faint } = {}) {
   const headAt = (parts) => s('g', { transform: headed === 1 ? undefined : `translate(${100 - 100 * headed} ${82 - 82 * headed}) scale(${headed})` }, parts)
 
   const head = headAt([
-    hair.behind?.map(shape),
     s('path', { d: 'M80,50 C80,30 88,25 100,25 C112,25 120,30 120,50 C120,66 111,77 100,77 C89,77 80,66 80,50 Z', fill: tone, stroke: edge }),
     faint ? [] : face(body),
     hair.front.map(shape),

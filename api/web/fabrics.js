@@ -40,7 +40,10 @@ export const fabrics = {
   denim: [4, line('M0,4 L4,0 M-1,1 L1,-1 M3,5 L5,3', 'rgba(255,255,255,.30)', 0.8)],
 }
 
+// fabricID is the fill's id: no spaces, since it is used as an address.
+export const fabricID = (name) => `fabric-${name.replaceAll(' ', '-')}`
+
 // defs are the fills, for one hidden drawing of the page.
 export const defs = () => s('svg', { class: 'defs', width: 0, height: 0, 'aria-hidden': 'true', focusable: 'false' }, s('defs', null,
-  Object.entries(fabrics).map(([name, [size, ...shapes]]) => s('pattern', { id: `fabric-${name}`, width: size, height: size, patternUnits: 'userSpaceOnUse' },
+  Object.entries(fabrics).map(([name, [size, ...shapes]]) => s('pattern', { id: fabricID(name), width: size, height: size, patternUnits: 'userSpaceOnUse' },
     shapes.map(([element, attributes]) => s(element, attributes))))))

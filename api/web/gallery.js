@@ -1,7 +1,7 @@
 // The gallery: jobs under way and finished images, and what is looked at. Finished
 // images are kept by the browser with what they were drawn from.
 
-import { $, $$, h, icon, say, toast } from './dom.js'
+import { $, $$, h, say, toast } from './dom.js'
 import { Failure, cancel, follow } from './client.js'
 import { images, jobs } from './store.js'
 
@@ -168,7 +168,7 @@ function tile(item) {
 }
 
 function refresh(item) {
-  const b = $(`#gallery [data-id="${CSS.escape(item.id)}"]`)
+  const b = $(`#gallery button[data-id="${CSS.escape(item.id)}"]`)
   if (!b) return
   b.setAttribute('aria-label', label(item))
   b.classList.toggle('running', !!item.job)
@@ -193,5 +193,3 @@ function render() {
   $('#gallery-empty').hidden = items.length > 0
   $('#gallery-count').textContent = items.length ? items.length : ''
 }
-
-export const emptyIcon = () => icon('image')

@@ -46,25 +46,25 @@ function curls(y) {
   return d
 }
 
-// hairOf answers shapes behind the body's shoulders, behind the head and in front of it.
+// hairOf answers shapes behind the body and in front of the head.
 export function hairOf({ style = '', color = '', length = '' }) {
   const fill = paint(color, palette, '#8a7565')
   const y = ends[length] ?? ends[usual[style]] ?? 90
   const piece = (d, more) => ({ d, fill, ...more })
-  const hanging = (d) => (y > 92 ? { back: [piece(d)], behind: [], front: [] } : { back: [], behind: [piece(d)], front: [] })
+  const hanging = (d) => ({ back: [piece(d)], front: [] })
   switch (style) {
     case 'bald':
-      return { back: [], behind: [], front: [{ d: 'M90,31 Q95,27.5 101,28', line: '#fff8', width: 2 }] }
+      return { back: [], front: [{ d: 'M90,31 Q95,27.5 101,28', line: '#fff8', width: 2 }] }
     case 'crew cut':
-      return { back: [], behind: [], front: [piece(tight)] }
+      return { back: [], front: [piece(tight)] }
     case 'bob':
-      return { back: [], behind: [piece(fall(Math.max(y, 60), false))], front: [piece(fringe)] }
+      return { back: [piece(fall(Math.max(y, 60), false))], front: [piece(fringe)] }
     case 'bun':
-      return { back: [], behind: [piece('M88,14 a12,11 0 1,0 24,0 a12,11 0 1,0 -24,0 Z')], front: [piece(sleek)] }
+      return { back: [piece('M88,14 a12,11 0 1,0 24,0 a12,11 0 1,0 -24,0 Z')], front: [piece(sleek)] }
     case 'ponytail':
-      return { back: [piece(`M112,26 C136,26 140,48 135,70 C133,${Math.max(y, 84) - 8} 138,${Math.max(y, 84)} 129,${Math.max(y, 84) + 8} C124,${Math.max(y, 84) - 10} 128,60 118,44 Z`)], behind: [], front: [piece(sleek)] }
+      return { back: [piece(`M112,26 C136,26 140,48 135,70 C133,${Math.max(y, 84) - 8} 138,${Math.max(y, 84)} 129,${Math.max(y, 84) + 8} C124,${Math.max(y, 84) - 10} 128,60 118,44 Z`)], front: [piece(sleek)] }
     case 'afro-hair':
-      return { back: [], behind: [piece('M64,44 C60,12 82,2 100,2 C118,2 140,12 136,44 C137,62 128,74 120,74 L80,74 C72,74 63,62 64,44 Z')], front: [piece(tight)] }
+      return { back: [piece('M64,44 C60,12 82,2 100,2 C118,2 140,12 136,44 C137,62 128,74 120,74 L80,74 C72,74 63,62 64,44 Z')], front: [piece(tight)] }
     case 'curly': {
       const h = hanging(curls(y))
       h.front.push(piece('M79,50 C75,40 80,35 84,36 C83,29 92,28 95,32 C99,27 107,28 108,33 C115,30 121,37 119,42 C123,45 122,49 121,50 C119,45 114,41 108,41 C103,43 97,42 94,40 C88,41 82,44 79,50 Z'))

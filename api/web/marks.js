@@ -121,7 +121,7 @@ export function marks(failed) {
       const own = inText || !all.prompt ? whole : await explain({ prompt: form.prompt }, signal)
       if (signal.aborted) return
       failed(null)
-      caption.classList.toggle('empty', !whole)
+      caption.classList.toggle('unsaid', !whole)
       if (!whole) {
         caption.textContent = 'Nothing is said yet.'
         legend.replaceChildren()

@@ -6,9 +6,11 @@ import { choose, chosen, form, onChange } from './form.js'
 import { body as bodyChoices, named, others, outfit as slots, styles } from './choices.js'
 import { doll } from './doll.js'
 import { cloth, hair as hairColors } from './colors.js'
+import { fabricID } from './fabrics.js'
 import { scene } from './scenes.js'
 
 const any = ''
+const usualHair = { female: { style: 'wavy', length: 'above chest', color: 'brown' }, male: { style: 'crew cut', color: 'brown' } }
 
 // picture draws one value of a choice, on the person as it is otherwise.
 const picture = {
@@ -16,7 +18,7 @@ const picture = {
     const cut = { full_body: [0, 0, 200, 440], nearly_full_body: [20, 0, 160, 340], upper_body: [40, 0, 120, 220], portrait: [45, 4, 110, 130], headshot: [58, 8, 84, 88] }[v]
     return doll(form.body, form.outfit, { crop: cut })
   },
-  person: (v, c) => doll({ gender: form.body.gender, age: form.body.age, hair: form.body.hair, [c.path]: v, shape: c.path === 'shape' ? v : form.body.shape }, { top: { type: 't-shirt', color: 'gray', sleeve_length: 'short sleeve' }, bottom: { type: 'pants', color: 'gray' } }, { crop: [24, 0, 152, 424] }),
+  person: (v, c) => doll({ gender: form.body.gender, age: form.body.age, shape: form.body.shape, [c.path]: v, hair: c.path === 'gender' ? usualHair[v] : form.body.hair }, { top: { type: 't-shirt', color: 'gray', sleeve_length: 'short sleeve' }, bottom: { type: 'pants', color: 'gray' } }, { crop: [24, 0, 152, 424] }),
   hair(v, c) {
     const hair = { color: 'brown', style: 'straight', ...form.body.hair, [c.path.slice(5)]: v }
     return doll({ hair }, { top: { color: 'gray' } }, { crop: c.path === 'hair.length' ? [48, 4, 104, 130] : [50, 0, 100, 112] })
@@ -26,8 +28,14 @@ const picture = {
   color: (v) => swatch(cloth[v]),
   garment: (v, c) => worn(c, { [c.name]: v }),
   fabric: (v, c) => s('svg', { viewBox: '0 0 40 40', 'aria-hidden': 'true', class: 'fabric' },
-    s('rect', { width: 40, height: 40, fill: cloth[[chosen('outfit', `${c.slot}.color`)].flat()[0]] ?? '#9aa1b0' }),
-    v !== 'solid color' && s('rect', { width: 40, height: 40, fill: `url(#fabric-${v})` })),
+    s('rect', { width: 40, height: 40, fill: ground(c.slot) }),
+    v !== 'solid color' && s('rect', { width: 40, height: 40, fill: `url(#${fabricID(v)})` })),
+}
+
+// ground is the colour that fabrics of a slot are shown on; on white most would not be seen.
+function ground(slot) {
+  const color = [chosen('outfit', `${slot}.color`)].flat()[0]
+  return color === 'white' ? '#d9d3c4' : cloth[color] ?? '#9aa1b0'
 }
 
 function swatch(color) {
@@ -56,10 +64,17 @@ function field(side, path, c) {
   })
   own.addEventListener('change', () => choose(side, path, own.value.trim()))
   own.addEventListener('keydown', (e) => { if (e.key === 'Enter') { e.preventDefault(); choose(side, path, own.value.trim()) } })
+  const box = h('div', { class: 'own', id: `${group}-own`, hidden: true }, own, h('datalist', { id: `${group}-list` }))
+  const more = h('button', { type: 'button', class: 'more-words', 'aria-expanded': 'false', 'aria-controls': box.id, title: `${c.legend}: something else` }, h('span', { 'aria-hidden': 'true' }, '+'), h('span', { class: 'name' }, 'Other'))
+  more.addEventListener('click', () => {
+    box.hidden = !box.hidden
+    more.setAttribute('aria-expanded', !box.hidden)
+    if (!box.hidden) own.focus()
+  })
   const set = h('fieldset', { class: `field ${c.kind}`, 'data-param': full },
     h('legend', null, c.legend),
-    h('div', { class: 'choices' }, buttons),
-    c.kind === 'shot' ? null : h('div', { class: 'own' }, own, h('datalist', { id: `${group}-list` })),
+    h('div', { class: 'choices' }, buttons, c.kind === 'shot' ? null : more),
+    c.kind === 'shot' ? null : box,
     h('p', { class: 'error', hidden: true }))
   const refresh = () => {
     const now = [chosen(side, path)].flat().join(', ')
@@ -72,6 +87,10 @@ function field(side, path, c) {
     }
     if (document.activeElement !== own) own.value = pictured ? '' : now
     own.classList.toggle('used', !pictured && now !== '')
+    if (!pictured && now !== '') {
+      box.hidden = false
+      more.setAttribute('aria-expanded', 'true')
+    }
     const list = $('datalist', set)
     if (list && !list.childElementCount) list.append(...others(full, c.values).map((v) => h('option', { value: v })))
   }

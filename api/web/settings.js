@@ -5,7 +5,7 @@ import { change, dice, form, onChange } from './form.js'
 
 const samplers = { ddim: 'DDIM', pndm: 'PNDM', lms: 'LMS', euler: 'Euler', euler_a: 'Euler a', dpm: 'DPM++ 2M', dpm_karras: 'DPM++ 2M Karras', unipc: 'UniPC', heun: 'Heun' }
 
-const shapes = [['Portrait', 2 / 3], ['Tall', 3 / 4], ['Square', 1], ['Wide', 4 / 3], ['Landscape', 3 / 2]]
+const shapes = [['2:3', 2 / 3, 'portrait'], ['3:4', 3 / 4, 'portrait'], ['1:1', 1, 'square'], ['4:3', 4 / 3, 'landscape'], ['3:2', 3 / 2, 'landscape']]
 
 // sizeOf is a shape at about as many pixels as the model's own size has.
 function sizeOf([width, height], ratio) {
@@ -80,10 +80,10 @@ export function sizes() {
   const height = $('#height')
   let own = [512, 512]
   const show = () => {
-    const offered = shapes.map(([name, ratio]) => [name, sizeOf(own, ratio), ratio])
+    const offered = shapes.map(([name, ratio, said]) => [name, sizeOf(own, ratio), ratio, said])
     const now = form.size === 'auto' ? own.join('x') : form.size
-    box.replaceChildren(...offered.map(([name, size, ratio]) => {
-      const input = h('input', { type: 'radio', name: 'shape', value: size, checked: size === now })
+    box.replaceChildren(...offered.map(([name, size, ratio, said]) => {
+      const input = h('input', { type: 'radio', name: 'shape', value: size, checked: size === now, 'aria-label': `${said} ${name}, ${size.replace('x', ' by ')}` })
       input.addEventListener('change', () => change({ size: size === own.join('x') ? 'auto' : size }))
       const [w, t] = ratio < 1 ? [18 * ratio, 18] : [18, 18 / ratio]
       return h('label', { class: 'choice ratio', title: size.replace('x', ' × ') }, input, h('span', { class: 'face' },
