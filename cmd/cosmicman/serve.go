@@ -30,7 +30,7 @@ type server struct {
 	worker    workerFlags
 	images    imageFlags
 	metrics   metricsFlags
-	addr      string
+	door      doorFlags
 	noWorker  bool
 	processes int
 
@@ -49,7 +49,7 @@ func serve(ctx context.Context, e *environment, args []string) error {
 	s.worker.register(fs)
 	s.images.register(fs)
 	s.metrics.register(fs, "default: with everything else, at --addr; off: nowhere")
-	fs.StringVar(&s.addr, "addr", "127.0.0.1:8080", "address to listen on")
+	s.door.register(fs)
 	fs.BoolVar(&s.noWorker, "no-worker", false, "draw nothing here: workers are other processes")
 	fs.IntVar(&s.processes, "worker-processes", 0, "worker processes to keep running; 0: the worker is in this one")
 	if err := parse(e, fs, args); err != nil {
@@ -62,18 +62,20 @@ func serve(ctx context.Context, e *environment, args []string) error {
 }
 
 func (s *server) check() (err error) {
+	door := s.door.check(s.e.getenv)
 	if s.refs, err = s.models.refs("serve", s.e.getenv); err != nil {
-		return err
+		return errors.Join(err, door)
 	}
+	var own error
 	switch {
 	case s.processes < 0 || s.processes > 64:
-		return usagef("serve: --worker-processes is %d, expected 0 to 64", s.processes)
+		own = usagef("serve: --worker-processes is %d, expected 0 to 64", s.processes)
 	case s.noWorker && s.processes > 0:
-		return usagef("serve: --no-worker and --worker-processes exclude each other")
+		own = usagef("serve: --no-worker and --worker-processes exclude each other")
 	case slices.ContainsFunc(s.refs, func(r modelRef) bool { return r.Ref == "" }):
-		return usagef("serve: --model is empty")
+		own = usagef("serve: --model is empty")
 	}
-	return errors.Join(s.store.check("serve", s.e), s.worker.check("serve", s.refs), s.images.check(s.refs, s.noWorker || s.store.redis != ""), s.metrics.check("serve"))
+	return errors.Join(own, door, s.store.check("serve", s.e), s.worker.check("serve", s.refs), s.images.check(s.refs, s.noWorker || s.store.redis != ""), s.metrics.check("serve"))
 }
 
 func (s *server) run(ctx context.Context) (err error) {
@@ -114,7 +116,7 @@ func (s *server) run(ctx context.Context) (err error) {
 	}
 
 	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", s.addr)
+	listener, err := lc.Listen(ctx, "tcp", s.door.addr)
 	if err != nil {
 		return err
 	}
@@ -165,8 +167,11 @@ func (s *server) supervisor(out *locked) *supervisor {
 	}
 	args := append([]string{"worker", "--lifeline", "--data=" + s.store.data, "--lease-ttl=" + s.store.options.LeaseTTL.String(),
 		"--max-artifact-bytes=" + s.store.artifactBytes.String()}, m.args()...)
-	// The address may hold a password, which a command line shows to everybody.
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, redisVariable+"=") })
+	// The address may hold a password, which a command line shows to everybody; API keys
+	// are nothing to who draws.
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, redisVariable+"=") || strings.HasPrefix(v, keysVariable+"=")
+	})
 	if s.store.redis != "" {
 		env = append(env, redisVariable+"="+s.store.redis)
 	} else {
@@ -186,6 +191,7 @@ func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.
 		Prepare: s.images.prepare(models), Ready: models.ready,
 		Log: s.log, Meter: s.meter.Begin, Trace: s.traces.Request,
 	}
+	s.door.apply(&c)
 	if s.metrics.addr == "" {
 		c.Metrics = scrapes
 	}
@@ -219,10 +225,11 @@ func (s *server) serve(ctx context.Context, l net.Listener, c api.Config, draw f
 		Handler: api.New(c), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	s.door.secure(h, s.log)
 	var served, drew error
 	var parts, drawing sync.WaitGroup
 	parts.Go(func() {
-		if served = h.Serve(l); !errors.Is(served, http.ErrServerClosed) {
+		if served = s.door.serve(h, l); !errors.Is(served, http.ErrServerClosed) {
 			stop()
 		}
 	})
@@ -233,7 +240,7 @@ func (s *server) serve(ctx context.Context, l net.Listener, c api.Config, draw f
 			}
 		})
 	}
-	fmt.Fprintf(s.e.stdout, "cosmicman serves on http://%s\n", l.Addr())
+	fmt.Fprintf(s.e.stdout, "cosmicman serves on %s://%s\n", s.door.scheme(), l.Addr())
 	if c.Queue == nil {
 		fmt.Fprintln(s.e.stdout, "no model was given: the page there says how to get one")
 	}

@@ -26,6 +26,7 @@ type workerFlags struct {
 	preload, pin string
 	drain        time.Duration
 	level        slog.Level
+	format       string // of log lines
 }
 
 func (w *workerFlags) register(fs *flag.FlagSet) {
@@ -34,12 +35,16 @@ func (w *workerFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&w.preload, "preload", "", "NAME,... of the models to load at the start (default: the first)")
 	fs.StringVar(&w.pin, "pin", "", "NAME,... of the models that are never unloaded")
 	fs.DurationVar(&w.drain, "drain", 30*time.Second, "how long running images may take when the program is told to stop")
+	fs.StringVar(&w.format, "log-format", "text", "of log lines: text or json")
 	fs.TextVar(&w.level, "log-level", slog.LevelInfo, "DEBUG, INFO, WARN or ERROR")
 }
 
 func (w *workerFlags) check(command string, refs []modelRef) error {
 	if w.keepAlive < 0 || w.drain < 0 {
 		return usagef("%s: --keep-alive and --drain are %v and %v, expected no negative duration", command, w.keepAlive, w.drain)
+	}
+	if w.format != "text" && w.format != "json" {
+		return usagef("%s: --log-format is %q, expected text or json", command, w.format)
 	}
 	for name, list := range map[string]string{"preload": w.preload, "pin": w.pin} {
 		for _, model := range words(list) {
@@ -59,7 +64,7 @@ func (w *workerFlags) check(command string, refs []modelRef) error {
 func (w *workerFlags) args() []string {
 	return []string{
 		"--memory=" + w.memory.String(), "--keep-alive=" + w.keepAlive.String(), "--preload=" + w.preload, "--pin=" + w.pin,
-		"--drain=" + w.drain.String(), "--log-level=" + w.level.String(),
+		"--drain=" + w.drain.String(), "--log-level=" + w.level.String(), "--log-format=" + w.format,
 	}
 }
 
@@ -81,7 +86,11 @@ func (l *locked) Write(p []byte) (int, error) {
 }
 
 func (w *workerFlags) logger(out io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: w.level}))
+	o := &slog.HandlerOptions{Level: w.level}
+	if w.format == "json" {
+		return slog.New(slog.NewJSONHandler(out, o))
+	}
+	return slog.New(slog.NewTextHandler(out, o))
 }
 
 func logf(l *slog.Logger) func(string, ...any) {
