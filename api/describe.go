@@ -228,6 +228,9 @@ func (f *field) schema() tree {
 			limit = maxName
 		}
 		s["maxLength"] = limit
+		if f.name == "model" {
+			s["minLength"] = 1
+		}
 		if f.choices != nil {
 			delete(s, "maxLength")
 			values := []any{}
@@ -256,7 +259,7 @@ func copied(schema tree) tree {
 
 func withPictureURLs(schema tree) tree {
 	out := copied(schema)
-	picture := tree{"type": "object", "additionalProperties": false, "properties": tree{
+	picture := tree{"type": "object", "additionalProperties": false, "required": []any{"image_url"}, "properties": tree{
 		"image_url": tree{"type": "string", "maxLength": maxImageURL, "description": "A data URL of a PNG, JPEG or WebP; http and https only where the server fetches pictures."},
 		"file_id":   tree{"type": "string", "description": "Refused: this server keeps no files."},
 	}}
