@@ -42,6 +42,15 @@ const (
 	maxSteps = 1000
 )
 
+// StepsTaken is how many of the steps are taken: with an image to begin from those
+// that Strength leaves.
+func (r *Request) StepsTaken() int {
+	if r.Strength == 0 {
+		return r.Steps
+	}
+	return int(float64(r.Steps) * r.Strength)
+}
+
 // Check names everything that is wrong with a request whatever the model is, as
 // *Error values joined. Sizes and the sampler are for Model.Check.
 func (r *Request) Check() error { return errors.Join(r.check()...) }
@@ -76,7 +85,7 @@ func (r *Request) checkInit(errs *faults) {
 	case r.Init == nil && r.Strength == 0:
 	case !(r.Strength > 0 && r.Strength <= 1):
 		errs.add("strength", "is %v, expected a number above 0 and up to 1", r.Strength)
-	case r.Steps >= 1 && r.Steps <= maxSteps && int(float64(r.Steps)*r.Strength) == 0:
+	case r.Steps >= 1 && r.Steps <= maxSteps && r.StepsTaken() == 0:
 		errs.add("strength", "is %v, which leaves none of %d steps: expected at least %.3g, or more steps", r.Strength, r.Steps, 1/float64(r.Steps))
 	}
 	if r.Init != nil && r.Init.Rect.Empty() {
@@ -107,13 +116,10 @@ func (m *Model) checked(r *Request) (*Request, error) {
 	c := *r
 	errs := c.check()
 	f := m.VAE.Factor()
-	w, h := m.NativeSize()
-	if c.Init != nil && c.Mask == nil && len(errs) == 0 {
-		w, h = c.Init.Rect.Dx()/f*f, c.Init.Rect.Dy()/f*f
-		if w == 0 || h == 0 {
-			errs.add("init image", "is %s pixels, expected at least %dx%d", pixels(c.Init), f, f)
-			return &c, errors.Join(errs...)
-		}
+	w, h := m.DefaultSize(&c)
+	if drawnAnew(&c) && len(errs) == 0 && (w == 0 && c.Width == 0 || h == 0 && c.Height == 0) {
+		errs.add("init image", "is %s pixels, expected at least %dx%d", pixels(c.Init), f, f)
+		return &c, errors.Join(errs...)
 	}
 	for _, side := range []struct {
 		name   string
@@ -139,6 +145,18 @@ func (m *Model) checked(r *Request) (*Request, error) {
 	}
 	return &c, errors.Join(errs...)
 }
+
+// DefaultSize is what stands in for a width or height that a request leaves out, in
+// pixels, as Request says; 0 where nothing is known.
+func (m *Model) DefaultSize(r *Request) (width, height int) {
+	if !drawnAnew(r) {
+		return m.NativeSize()
+	}
+	f := m.VAE.Factor()
+	return r.Init.Rect.Dx() / f * f, r.Init.Rect.Dy() / f * f
+}
+
+func drawnAnew(r *Request) bool { return r.Init != nil && r.Mask == nil }
 
 func (m *Model) sampler(r *Request) (diffusion.Sampler, error) {
 	o := diffusion.Options{Eta: r.Eta, Strength: r.Strength, Pipeline: diffusion.StableDiffusion}

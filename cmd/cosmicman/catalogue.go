@@ -170,7 +170,11 @@ func estimate(stats scheduler.Stats, s *job.Spec) float64 {
 	if d.GuidanceScale > 1 {
 		rows = 2
 	}
-	return each * float64(rows*d.Steps) * float64(width/8*(height/8))
+	steps := d.Steps
+	if d.Strength > 0 {
+		steps = max(1, int(float64(steps)*d.Strength))
+	}
+	return each * float64(rows*steps) * float64(width/8*(height/8))
 }
 
 // ready says why no image can be drawn now.

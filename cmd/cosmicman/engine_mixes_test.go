@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"image"
+	"image/png"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"cosmicman/diffusion"
@@ -100,7 +103,35 @@ func randomDrawing(r *rand.Rand) job.Drawing {
 	if d.Sampler == "pndm" {
 		d.Steps += 3 // its Runge-Kutta start, where a config has it
 	}
+	if r.IntN(3) == 0 {
+		d.Steps += 2
+		d.Init, d.Strength = []string{"in_1", "in_2"}[r.IntN(2)], []float64{0.4, 0.8, 1}[r.IntN(3)]
+		if r.IntN(2) == 0 {
+			d.Mask = "in_mask"
+		}
+	}
 	return d
+}
+
+// uploaded is what random drawings begin from, by name.
+var uploaded = sync.OnceValue(func() map[string][]byte {
+	files := map[string][]byte{}
+	for name, step := range map[string]int{"in_1": 3, "in_2": 7, "in_mask": 11} {
+		img := image.NewGray(image.Rect(0, 0, 50, 41))
+		for i := range img.Pix {
+			img.Pix[i] = uint8(i * step)
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, img); err != nil {
+			panic(err)
+		}
+		files[name] = b.Bytes()
+	}
+	return files
+})
+
+func startOf(d job.Drawing, i int) worker.Start {
+	return worker.Start{Drawing: d, Image: i, Init: uploaded()[d.Init], Mask: uploaded()[d.Mask]}
 }
 
 // mix is some images that arrive, are packed and leave at random.
@@ -181,7 +212,7 @@ func TestTwoHundredMixes(t *testing.T) {
 			for range mixes {
 				x := &mix{Rand: r, m: packs, starts: map[worker.Sequence]worker.Start{}}
 				for range 2 + r.IntN(7) {
-					x.waiting = append(x.waiting, worker.Start{Drawing: pool[r.IntN(len(pool))]})
+					x.waiting = append(x.waiting, startOf(pool[r.IntN(len(pool))], 0))
 				}
 				for len(x.waiting)+len(x.live) > 0 {
 					x.turn(t)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
 	"image/png"
 	"math"
 	"os"
@@ -135,6 +136,52 @@ func TestWrongDrawingsFailAlone(t *testing.T) {
 	}
 	if _, err := m.Decode(ctx, seqs[0]); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled decode: %v", err)
+	}
+}
+
+// TestUploadsThatCannotBeRead fail alone too, and say which it was.
+func TestUploadsThatCannotBeRead(t *testing.T) {
+	m := openModel(t, openEngine(t, inference.Settings{}, modelRef{Name: "sd", Ref: tiny(t, "tiny-sd")}), "sd")
+	file := func(w, h int) []byte {
+		var b bytes.Buffer
+		img := image.NewGray(image.Rect(0, 0, w, h))
+		if err := png.Encode(&b, img); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	edited := drawingOf(func(d *job.Drawing) { d.Init, d.Strength = "in_a", 0.5 })
+	good := worker.Start{Drawing: edited, Init: file(50, 60), Mask: file(50, 60)}
+	cases := []struct {
+		field, words string
+		start        worker.Start
+	}{
+		{"image", "image: is missing", worker.Start{Drawing: edited}},
+		{"image", "image is not a PNG", worker.Start{Drawing: edited, Init: []byte("text")}},
+		{"image", "image is empty", worker.Start{Drawing: edited, Init: []byte{}}},
+		{"mask", "mask is damaged or cut off", worker.Start{Drawing: edited, Init: file(50, 60), Mask: file(50, 60)[:70]}},
+		{"mask", "mask: is 60x50 pixels, expected 50x60", worker.Start{Drawing: edited, Init: file(50, 60), Mask: file(60, 50)}},
+		{"strength", "strength: is 0.25, which leaves none of 2 steps", worker.Start{Init: file(50, 60),
+			Drawing: drawingOf(func(d *job.Drawing) { d.Init, d.Strength = "in_a", 0.25 })}},
+	}
+	starts := []worker.Start{good}
+	for _, c := range cases {
+		starts = append(starts, c.start)
+	}
+	seqs, errs := m.Begin(t.Context(), append(starts, good))
+	for _, i := range []int{0, len(starts)} {
+		if errs[i] != nil || seqs[i] == nil {
+			t.Fatalf("good image %d: %v", i, errs[i])
+		}
+		if _, all := seqs[i].Calls(); all != 1 {
+			t.Errorf("%d calls, want half of the steps", all)
+		}
+	}
+	for i, c := range cases {
+		var e *job.Error
+		if !errors.As(errs[i+1], &e) || e.Kind != job.Invalid || e.Field != c.field || !strings.Contains(e.Message, c.words) || seqs[i+1] != nil {
+			t.Errorf("%s: %#v, want a word on %q", c.field, errs[i+1], c.words)
+		}
 	}
 }
 

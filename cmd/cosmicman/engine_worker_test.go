@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -27,6 +28,16 @@ func (s *shelf) Put(_ context.Context, name string, data []byte, _ time.Duration
 	defer s.mu.Unlock()
 	s.files[name] = data
 	return nil
+}
+
+func (s *shelf) Get(_ context.Context, name string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, ok := s.files[name]
+	if !ok {
+		return nil, job.Errorf(job.NotFound, "there is no artifact %s", name)
+	}
+	return data, nil
 }
 
 func (s *shelf) Delete(_ context.Context, name string) error {
@@ -57,7 +68,7 @@ func TestMixesThroughTheWorker(t *testing.T) {
 	settings := inference.Settings{Threads: 1}
 	refs := []modelRef{{Name: "sd", Ref: tiny(t, "tiny-sd")}, {Name: "xl", Ref: tiny(t, "tiny-sdxl")}}
 	q := localq.OpenMemory(scheduler.Options{})
-	files := &shelf{files: map[string][]byte{}}
+	files := &shelf{files: maps.Clone(uploaded())}
 	var runs sync.WaitGroup
 	var stops []context.CancelFunc
 	var mu sync.Mutex
@@ -132,7 +143,7 @@ func TestMixesThroughTheWorker(t *testing.T) {
 		}
 		for i, image := range status.Images {
 			m := alone[s.Model]
-			only := begin(t, m, worker.Start{Drawing: s.Drawing, Image: i})
+			only := begin(t, m, startOf(s.Drawing, i))
 			for !finished(only) {
 				step(t, m, only)
 			}

@@ -17,15 +17,24 @@ type engineModel struct {
 }
 
 func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worker.Sequence, []error) {
-	asked := make([]inference.Start, len(starts))
+	seqs, errs := make([]worker.Sequence, len(starts)), make([]error, len(starts))
+	files := uploads{ctx, map[*byte]*image.NRGBA{}}
+	var asked []inference.Start
+	var places []int // of what is asked among starts
 	for i, s := range starts {
-		asked[i] = inference.Start{Request: requestOf(&s.Drawing), Image: s.Image}
+		r := requestOf(&s.Drawing)
+		if r.Init, errs[i] = files.decode(s.Init, "image"); errs[i] == nil {
+			r.Mask, errs[i] = files.decode(s.Mask, "mask")
+		}
+		if errs[i] == nil {
+			asked, places = append(asked, inference.Start{Request: r, Image: s.Image}), append(places, i)
+		}
 	}
-	begun, errs := m.Model.Begin(ctx, asked)
-	seqs := make([]worker.Sequence, len(starts))
-	for i, s := range begun {
-		if errs[i] != nil {
-			errs[i] = engineError(errs[i])
+	begun, faults := m.Model.Begin(ctx, asked)
+	for k, s := range begun {
+		i := places[k]
+		if faults[k] != nil {
+			errs[i] = engineError(faults[k])
 			continue
 		}
 		file, err := imageFileOf(&starts[i].Drawing)
@@ -38,11 +47,11 @@ func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worke
 	return seqs, errs
 }
 
-// requestOf is the request of a drawing.
+// requestOf is the request of a drawing, without the images that it begins from.
 func requestOf(d *job.Drawing) *inference.Request {
 	return &inference.Request{
 		Prompt: d.Prompt, NegativePrompt: d.NegativePrompt, Sampler: d.Sampler, Steps: d.Steps, GuidanceScale: d.GuidanceScale,
-		Eta: d.Eta, Seed: d.Seed, Width: d.Width, Height: d.Height,
+		Eta: d.Eta, Seed: d.Seed, Width: d.Width, Height: d.Height, Strength: d.Strength,
 	}
 }
 

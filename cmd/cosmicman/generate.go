@@ -34,6 +34,7 @@ type drawing struct {
 func generate(ctx context.Context, e *environment, args []string) error {
 	var m modelFlags
 	var d drawing
+	var from edit
 	fs := flag.NewFlagSet("generate", flag.ContinueOnError)
 	m.register(fs)
 	fs.StringVar(&d.request.Prompt, "prompt", "", "what to draw")
@@ -45,8 +46,11 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	fs.IntVar(&d.request.Steps, "steps", 30, "denoising steps, 1 to 1000")
 	fs.Float64Var(&d.request.GuidanceScale, "guidance-scale", 7.5, "how closely to follow the prompt; up to 1: no guidance")
 	seed := fs.String("seed", "", "seed of the first image; image i uses seed + i (default: random)")
-	fs.IntVar(&d.request.Width, "width", 0, "pixels (default: the model's)")
-	fs.IntVar(&d.request.Height, "height", 0, "pixels (default: the model's)")
+	fs.IntVar(&d.request.Width, "width", 0, "pixels (default: the model's; with --init-image and no --mask the image's)")
+	fs.IntVar(&d.request.Height, "height", 0, "pixels, as --width")
+	fs.StringVar(&from.init, "init-image", "", "png, jpeg or webp to begin from: the image is drawn anew, or where --mask says so")
+	fs.StringVar(&from.mask, "mask", "", "image of the size of --init-image: white is repainted, black stays")
+	strength := fs.Float64("strength", 0, "how much becomes new, above 0 to 1: the share of the steps that is taken (default 0.8, with --mask 1)")
 	fs.IntVar(&d.count, "count", 1, "images to draw")
 	fs.Float64Var(&d.request.Eta, "eta", 0, "noise added at every step, ddim only")
 	fs.StringVar(&d.latents, "latents", "", "also write the final latents as .npy [N, channels, h, w]")
@@ -82,6 +86,9 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	if err := d.flags(*seed, given); err != nil {
 		return err
 	}
+	if err := from.read(ctx, &d.request, given, *strength); err != nil {
+		return err
+	}
 	if err := d.request.Check(); err != nil {
 		return wrongFlags("generate", err)
 	}
@@ -96,7 +103,7 @@ func generate(ctx context.Context, e *environment, args []string) error {
 // requestFlags are those that a file of requests has instead.
 var requestFlags = []string{
 	"prompt", "negative-prompt", "sampler", "steps", "guidance-scale", "seed", "width", "height", "count", "eta", "latents", "json", "no-metadata",
-	"no-mark", "quality",
+	"no-mark", "quality", "init-image", "mask", "strength",
 }
 
 // flags checks what needs no model.
@@ -164,6 +171,7 @@ type result struct {
 	Family        string        `json:"family"`
 	Sampler       string        `json:"sampler"`
 	Steps         int           `json:"steps"`
+	Strength      float64       `json:"strength,omitempty"` // of an image to begin from
 	GuidanceScale float64       `json:"guidance_scale"`
 	Width         int           `json:"width"`
 	Height        int           `json:"height"`
@@ -199,7 +207,7 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 		return err
 	}
 	out := result{
-		Model: m.model, UNet: m.unet, Family: string(mod.Pipeline.Family), Sampler: r.Sampler, Steps: r.Steps,
+		Model: m.model, UNet: m.unet, Family: string(mod.Pipeline.Family), Sampler: r.Sampler, Steps: r.Steps, Strength: r.Strength,
 		GuidanceScale: r.GuidanceScale, Width: r.Width, Height: r.Height, Runtime: "onnxruntime " + mod.runtime.Version() + " cpu fp32",
 		LoadSeconds: time.Since(start).Seconds(), Latents: d.latents,
 	}
@@ -230,7 +238,7 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 		out.Images = append(out.Images, img)
 		if !d.json {
 			fmt.Fprintf(e.stdout, "%s  seed %d  %dx%d  %d steps of %.2f s, decoded in %.2f s\n",
-				img.Path, img.Seed, r.Width, r.Height, r.Steps, img.StepSeconds, img.DecodeSeconds)
+				img.Path, img.Seed, r.Width, r.Height, r.StepsTaken(), img.StepSeconds, img.DecodeSeconds)
 		}
 	}
 	if d.latents != "" {
@@ -247,16 +255,16 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 	return nil
 }
 
-// size fills in the model's native size.
+// size fills in a size that is not given.
 func (d *drawing) size(m *inference.Model) error {
-	w, h := m.NativeSize()
+	w, h := m.DefaultSize(&d.request)
 	if d.request.Width == 0 {
 		d.request.Width = w
 	}
 	if d.request.Height == 0 {
 		d.request.Height = h
 	}
-	if d.request.Width == 0 || d.request.Height == 0 {
+	if (d.request.Width == 0 || d.request.Height == 0) && (d.request.Init == nil || d.request.Mask != nil) {
 		return usagef("generate: the model's config has no sample_size: --width and --height are required")
 	}
 	return nil
@@ -304,6 +312,9 @@ func parameters(m *inference.Model, r *inference.Request, seed uint64) string {
 		name = filepath.Base(m.Pipeline.OtherUNet.Ref)
 	}
 	fmt.Fprintf(&b, "\nSteps: %d, Sampler: %s, CFG scale: %v, Seed: %d, Size: %dx%d, Model: %s", r.Steps, r.Sampler, r.GuidanceScale, seed, r.Width, r.Height, name)
+	if r.Strength != 0 {
+		fmt.Fprintf(&b, ", Denoising strength: %v", r.Strength)
+	}
 	if r.Eta != 0 {
 		fmt.Fprintf(&b, ", Eta: %v", r.Eta)
 	}

@@ -3,14 +3,17 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -33,6 +36,7 @@ type jobLine struct {
 	model  string
 	count  int
 	draw   job.Drawing
+	from   edit   // files, as they stand in the line
 	digest string // of all that its images depend on
 }
 
@@ -41,7 +45,7 @@ func (l *jobLine) file(i int) string { return fmt.Sprintf("%s-%d%s", l.name, i, 
 
 // readJobs reads a file of requests, one JSON object a line; empty lines are left
 // out. The error is all that is wrong with it, by line.
-func readJobs(path string, c *catalogue) ([]*jobLine, error) {
+func readJobs(path string, c *catalogue, in *inputs) ([]*jobLine, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -60,7 +64,7 @@ func readJobs(path string, c *catalogue) ([]*jobLine, error) {
 		}
 		l, err := parseJob(scan.Bytes(), number)
 		if err == nil {
-			err = l.check(c)
+			err = l.check(c, in, filepath.Dir(path))
 		}
 		if err == nil && names[l.name] > 0 {
 			err = fmt.Errorf("name: line %d has the name %q too", names[l.name], l.name)
@@ -108,6 +112,7 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 		"prompt": &l.draw.Prompt, "negative_prompt": &l.draw.NegativePrompt, "n": &l.count, "size": &size,
 		"width": &l.draw.Width, "height": &l.draw.Height, "steps": &l.draw.Steps, "sampler": &l.draw.Sampler,
 		"guidance_scale": &l.draw.GuidanceScale, "eta": &l.draw.Eta, "seed": &seed, "model": &l.model, "name": &l.name,
+		"init_image": &l.from.init, "mask": &l.from.mask, "strength": &l.draw.Strength,
 		"output_format": &l.draw.Format, "output_compression": &l.draw.Compression,
 	}
 	for _, name := range order {
@@ -129,10 +134,20 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 		return nil, fmt.Errorf("n: is %d, expected 1 to %d", l.count, imagesOfALine)
 	case !fileName.MatchString(l.name):
 		return nil, fmt.Errorf("name: is %.110q, expected letters, digits and ._- , at most 100", l.name)
+	case has("init_image") && l.from.init == "", has("mask") && l.from.mask == "":
+		return nil, errors.New("init_image and mask: expected names of files, leave them out instead")
+	case !has("init_image") && (has("mask") || has("strength")):
+		return nil, errors.New("mask and strength: go with init_image")
 	case has("size") && (has("width") || has("height")):
 		return nil, errors.New("size: goes without width and height")
 	case has("width") && l.draw.Width < 1, has("height") && l.draw.Height < 1:
 		return nil, errors.New("width and height: expected positive numbers of pixels")
+	}
+	if has("init_image") && !has("strength") {
+		l.draw.Strength = usualStrength
+		if has("mask") {
+			l.draw.Strength = maskStrength
+		}
 	}
 	if _, err := imageFileOf(&l.draw); err != nil {
 		return nil, err
@@ -204,8 +219,9 @@ func members(text []byte) (map[string]json.RawMessage, []string, error) {
 	return fields, order, nil
 }
 
-// check holds the request against its model and completes it.
-func (l *jobLine) check(c *catalogue) error {
+// check holds the request against its model and completes it. Files are meant from dir
+// on.
+func (l *jobLine) check(c *catalogue, in *inputs, dir string) error {
 	if l.model == "" {
 		l.model = c.names[0]
 	}
@@ -213,14 +229,28 @@ func (l *jobLine) check(c *catalogue) error {
 	if m == nil {
 		return fmt.Errorf("model: is %.60q, expected one of %s", l.model, strings.Join(c.names, ", "))
 	}
-	w, h := m.NativeSize()
-	if l.draw.Width == 0 {
-		l.draw.Width = w
+	r := requestOf(&l.draw)
+	for _, f := range []struct {
+		field, path string
+		name        *string
+		img         **image.NRGBA
+	}{{"init_image", l.from.init, &l.draw.Init, &r.Init}, {"mask", l.from.mask, &l.draw.Mask, &r.Mask}} {
+		if f.path == "" {
+			continue
+		}
+		if !filepath.IsAbs(f.path) {
+			f.path = filepath.Join(dir, f.path)
+		}
+		read, err := in.read(f.path)
+		if err != nil {
+			return fmt.Errorf("%s: %s %w", f.field, f.path, err)
+		}
+		*f.name, *f.img = read.name, read.img
 	}
-	if l.draw.Height == 0 {
-		l.draw.Height = h
-	}
-	if err := m.Check(requestOf(&l.draw)); err != nil {
+	w, h := m.DefaultSize(r)
+	r.Width, r.Height = cmp.Or(r.Width, w), cmp.Or(r.Height, h)
+	l.draw.Width, l.draw.Height = r.Width, r.Height
+	if err := m.Check(r); err != nil {
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	text, err := json.Marshal(struct {

@@ -46,7 +46,8 @@ func generateJobs(ctx context.Context, e *environment, m *modelFlags, path, dir 
 	if err != nil {
 		return err
 	}
-	lines, err := readJobs(path, models)
+	in := &inputs{ctx: ctx, paths: map[string]string{}}
+	lines, err := readJobs(path, models, in)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func generateJobs(ctx context.Context, e *environment, m *modelFlags, path, dir 
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	j := &jobs{e: e, out: out, outbox: &outbox{files: map[string][]byte{}}}
+	j := &jobs{e: e, out: out, outbox: &outbox{inputs: in, files: map[string][]byte{}}}
 	todo, all, err := j.missing(lines)
 	if err != nil {
 		return err
@@ -195,11 +196,15 @@ func (j *jobs) fail(what string) {
 	fmt.Fprintln(j.e.stderr, what)
 }
 
-// outbox has images in memory from when they are drawn until they are written.
+// outbox has images in memory from when they are drawn until they are written, and
+// what they begin from in files.
 type outbox struct {
-	mu    sync.Mutex
-	files map[string][]byte
+	inputs *inputs
+	mu     sync.Mutex
+	files  map[string][]byte
 }
+
+func (s *outbox) Get(_ context.Context, name string) ([]byte, error) { return s.inputs.file(name) }
 
 func (s *outbox) Put(_ context.Context, name string, data []byte, _ time.Duration) error {
 	s.mu.Lock()

@@ -156,6 +156,76 @@ func TestWrongLinesAreAllNamedBeforeAnyWork(t *testing.T) {
 	}
 }
 
+func TestWrongFilesInLines(t *testing.T) {
+	path := jobFile(t,
+		`{"prompt": "a", "strength": 0.5}`,
+		`{"prompt": "a", "mask": "mask.png"}`,
+		`{"prompt": "a", "init_image": "gone.png"}`,
+		`{"prompt": "a", "init_image": ""}`,
+		`{"prompt": "a", "init_image": "requests.jsonl", "mask": "gone.png"}`,
+		`{"prompt": "a", "init_image": 7}`,
+	)
+	var stdout, stderr bytes.Buffer
+	e := &environment{stdout: &stdout, stderr: &stderr, getenv: os.Getenv}
+	code := run(t.Context(), e, []string{"generate", "--model", tiny(t, "tiny-sd"), "--jobs", path, "--output", filepath.Join(t.TempDir(), "out")})
+	if code != 2 {
+		t.Errorf("exit code %d", code)
+	}
+	for i, want := range []string{"go with init_image", "go with init_image", "gone.png cannot be read: no such file", "names of files",
+		filepath.Base(path) + " is not a PNG", "init_image: is 7, expected a string"} {
+		_, text, _ := strings.Cut(stderr.String(), fmt.Sprintf("%s:%d: ", path, i+1))
+		if text, _, _ = strings.Cut(text, ";"); !strings.Contains(text, want) {
+			t.Errorf("line %d: %q, expected %q", i+1, text, want)
+		}
+	}
+}
+
+// TestJobsBeginFromFiles: what is drawn is what generate draws of the same files, and
+// it is drawn again when a file has changed.
+func TestJobsBeginFromFiles(t *testing.T) {
+	model, dir, out := tiny(t, "tiny-sd"), t.TempDir(), filepath.Join(t.TempDir(), "out")
+	generate := func(args ...string) string {
+		t.Helper()
+		var text bytes.Buffer
+		e := &environment{stdout: &text, stderr: &text, getenv: os.Getenv}
+		if code := run(t.Context(), e, append([]string{"generate", "--library", library(t), "--model", model}, args...)); code != 0 {
+			t.Fatalf("%q: exit code %d: %s", args, code, &text)
+		}
+		return text.String()
+	}
+	photo, mask := filepath.Join(dir, "photo.png"), filepath.Join(dir, "mask.webp")
+	generate("--prompt", "a", "--steps", "1", "--width", "72", "--height", "48", "--output", photo)
+	generate("--prompt", "b", "--steps", "1", "--width", "72", "--height", "48", "--output", mask)
+	lines := filepath.Join(dir, "jobs.jsonl")
+	err := os.WriteFile(lines, []byte(`{"prompt": "red", "init_image": "photo.png", "steps": 5, "seed": 3, "n": 2, "name": "whole"}
+{"prompt": "red", "init_image": "photo.png", "mask": "mask.webp", "strength": 0.75, "steps": 4, "seed": 3, "size": "48x64", "name": "part"}
+`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := generate("--jobs", lines, "--output", out); !strings.Contains(said, "3 of 3 images drawn") {
+		t.Error(said)
+	}
+	got := pngs(t, out)
+	for name, args := range map[string][]string{
+		"whole-0.png": {"--seed", "3", "--steps", "5"}, "whole-1.png": {"--seed", "4", "--steps", "5"},
+		"part-0.png": {"--seed", "3", "--steps", "4", "--mask", mask, "--strength", "0.75", "--width", "48", "--height", "64"},
+	} {
+		one := filepath.Join(dir, name)
+		generate(append(args, "--prompt", "red", "--init-image", photo, "--output", one)...)
+		if want, err := os.ReadFile(one); err != nil || got[name] != string(want) {
+			t.Errorf("%s is not what generate draws: %v", name, err)
+		}
+	}
+	if said := generate("--jobs", lines, "--output", out); !strings.Contains(said, "0 of 3 images drawn, 3 were there") {
+		t.Error(said)
+	}
+	generate("--prompt", "c", "--steps", "1", "--width", "72", "--height", "48", "--output", mask)
+	if said := generate("--jobs", lines, "--output", out); !strings.Contains(said, "1 of 3 images drawn, 2 were there") {
+		t.Error(said)
+	}
+}
+
 func TestInterruptedJobsKeepWhatIsDone(t *testing.T) {
 	model, dir := tiny(t, "tiny-sd"), t.TempDir()
 	path := jobFile(t, `{"prompt": "first", "size": "64x64", "steps": 2}`, `{"prompt": "second", "size": "320x320", "steps": 200}`)

@@ -90,6 +90,16 @@ func (s *shelf) Put(_ context.Context, name string, data []byte, _ time.Duration
 	return nil
 }
 
+func (s *shelf) Get(_ context.Context, name string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, ok := s.files[name]
+	if !ok {
+		return nil, job.Errorf(job.NotFound, "there is no artifact %s", name)
+	}
+	return data, nil
+}
+
 func (s *shelf) Delete(_ context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,6 +18,7 @@ import (
 // Store is the part of scheduler.Artifacts that a worker needs.
 type Store interface {
 	Put(ctx context.Context, name string, data []byte, ttl time.Duration) error
+	Get(ctx context.Context, name string) ([]byte, error)
 	Delete(ctx context.Context, name string) error
 }
 
@@ -39,7 +40,7 @@ type Config struct {
 	LeaseTTL    time.Duration // that of the queue: 30 s
 	Beat        time.Duration // a sixth of LeaseTTL
 	ArtifactTTL time.Duration // 1 h
-	StoreFor    time.Duration // 2 min: how long storing an image is tried
+	StoreFor    time.Duration // 2 min: how long storing an image, or reading an upload, is tried
 	StallAfter  time.Duration // 15 min: a turn of the device that takes longer hangs
 	Grace       time.Duration // a sixth of LeaseTTL: for images being recorded when work ends
 

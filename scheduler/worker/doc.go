@@ -5,8 +5,8 @@
 // # Goroutines
 //
 // One goroutine, that of Run, owns the device: it alone calls the engine's Open and
-// the models' methods. Others lease (one call at a time, waiting in the store), beat,
-// listen for revocations, tell progress, and finish: encode the image file, put it
+// the models' methods. Others lease (one call at a time, waiting in the store), read
+// the uploads that images begin from, beat, listen for revocations, tell progress, and finish: encode the image file, put it
 // into the artifact store, record the result. They meet in the book of held leases,
 // under one mutex that is never held across a call out.
 //
@@ -28,6 +28,8 @@
 //     Config.StoreFor, in which nothing new is leased. Then its start has failed, as
 //     an attempt, so that another worker tries and a disk that stays full ends in an
 //     error for the client instead of drawing for ever.
+//   - An upload that cannot be read is tried as long; one that has expired fails its
+//     images for good, since the client has to send it again.
 //   - A sequence's own error (NaN, a prompt that cannot be encoded) fails its image alone.
 //   - A call that fails as a whole has moved nothing, so each of its sequences is
 //     then stepped by itself until it has succeeded once: the one to blame fails alone.

@@ -30,7 +30,7 @@ type ModelInfo struct {
 // of an image file, which is not here: Picture.Encode may run beside the device.
 type Model interface {
 	// Begin starts the sequences of images. Texts that are not cached are encoded
-	// in as few calls as possible. errs[i] is nil or a *job.Error: one bad item
+	// in as few calls as possible; at most one Init with its Mask is among the starts. errs[i] is nil or a *job.Error: one bad item
 	// fails alone.
 	Begin(ctx context.Context, starts []Start) (seqs []Sequence, errs []error)
 	// Step runs the UNet once for sequences of one group and lets each go on by one
@@ -51,6 +51,9 @@ type Model interface {
 type Start struct {
 	Drawing job.Drawing
 	Image   int // its seed is Drawing.Seed + Image
+
+	// Init and Mask are the files that Drawing names, nil where it names none.
+	Init, Mask []byte
 }
 
 // Sequence is one image on its way.

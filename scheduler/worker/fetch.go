@@ -10,6 +10,7 @@ import (
 // fetches leases as long as ctx lives: one call at a time, for as many images as
 // the device has room for.
 func (w *Worker) fetches(ctx context.Context) {
+	defer w.uploads.reading.Wait()
 	pause := backoff{least: 100 * time.Millisecond, most: 5 * time.Second}
 	for ctx.Err() == nil {
 		call, cancel := context.WithCancel(ctx)
@@ -25,7 +26,7 @@ func (w *Worker) fetches(ctx context.Context) {
 		leases, err := w.c.Source.Lease(call, request)
 		reoffered := call.Err() != nil
 		cancel()
-		w.accept(leases)
+		w.accept(ctx, leases)
 		switch {
 		case len(leases) > 0:
 			pause.reset()
@@ -45,7 +46,7 @@ func (w *Worker) ask(cancel context.CancelFunc) (r scheduler.LeaseRequest, ok bo
 	stuck := w.out.inTrouble() || w.stalled()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := min(w.gulp, w.target-w.onDevice-len(w.inbox))
+	n := min(w.gulp, w.target-w.onDevice-len(w.inbox)-w.reading)
 	if n <= 0 || len(w.offers) == 0 || stuck {
 		return r, false
 	}
@@ -54,8 +55,10 @@ func (w *Worker) ask(cancel context.CancelFunc) (r scheduler.LeaseRequest, ok bo
 		Max: n, Version: w.c.Version, InProcess: w.c.InProcess}, true
 }
 
-// accept hands leases to the device.
-func (w *Worker) accept(leases []scheduler.Lease) {
+// accept hands leases to the device, those that begin from uploads once these are
+// read; ctx ends the reading.
+func (w *Worker) accept(ctx context.Context, leases []scheduler.Lease) {
+	from := map[[2]string][]*image{}
 	w.mu.Lock()
 	w.cancelLease = nil
 	for _, l := range leases {
@@ -67,9 +70,18 @@ func (w *Worker) accept(leases []scheduler.Lease) {
 			m.rows = 2 // until its sequence tells
 		}
 		w.held[l.Ref] = m
+		if d := &l.Spec.Drawing; d.Init != "" {
+			names := [2]string{d.Init, d.Mask}
+			from[names] = append(from[names], m)
+			w.reading++
+			continue
+		}
 		w.inbox = append(w.inbox, m)
 	}
 	w.mu.Unlock()
+	for _, images := range from {
+		w.uploads.reading.Go(func() { w.read(ctx, images) })
+	}
 	if len(leases) > 0 {
 		signal(w.wake)
 	}

@@ -297,6 +297,7 @@ type shelf struct {
 	files map[string][]byte
 	err   error
 	tries int
+	reads int
 }
 
 func (a *shelf) Put(_ context.Context, name string, data []byte, _ time.Duration) error {
@@ -308,6 +309,20 @@ func (a *shelf) Put(_ context.Context, name string, data []byte, _ time.Duration
 	}
 	a.files[name] = data
 	return nil
+}
+
+func (a *shelf) Get(_ context.Context, name string) ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reads++
+	if a.err != nil {
+		return nil, a.err
+	}
+	data, ok := a.files[name]
+	if !ok {
+		return nil, job.Errorf(job.NotFound, "there is no artifact %s", name)
+	}
+	return data, nil
 }
 
 func (a *shelf) Delete(_ context.Context, name string) error {
@@ -426,8 +441,10 @@ func (b *bench) wantDrawn(id job.ID) {
 		}
 		b.shelf.mu.Lock()
 		got := string(b.shelf.files[e.result.Artifact])
+		d := e.spec.Drawing
+		start := worker.Start{Drawing: d, Image: e.ref.Image, Init: b.shelf.files[d.Init], Mask: b.shelf.files[d.Mask]}
 		b.shelf.mu.Unlock()
-		if want := string(workertest.Image(e.spec.Model, e.spec.Drawing, e.ref.Image)); got != want {
+		if want := string(workertest.Begun(e.spec.Model, start)); got != want {
 			b.t.Errorf("image %d is %q, want %q as drawn alone", e.ref.Image, got, want)
 		}
 	}

@@ -32,7 +32,7 @@ func without(images, less []*image) []*image {
 // begin starts sequences; what cannot be begun fails alone.
 func (d *device) begin(c pack.Choice) {
 	w, m := d.w, d.model(c.Model)
-	images := pick(d.waiting, c.Items)
+	images := withOneUpload(pick(d.waiting, c.Items))
 	d.waiting = without(d.waiting, images)
 	starts := make([]Start, 0, len(images))
 	for _, i := range images {
@@ -75,11 +75,12 @@ func (d *device) begin(c pack.Choice) {
 
 func (d *device) join(m *model, i *image, seq Sequence, took time.Duration, together int) {
 	i.seq, i.alone = seq, false
+	i.init, i.mask = nil, nil
 	i.group, i.rows = d.book.Group(seq.Group()), max(1, seq.Rows())
 	i.done, i.all = seq.Calls()
 	i.tokens = seq.Tokens()
 	i.seconds = took.Seconds() / float64(together)
-	if g := i.lease.Spec.Drawing; g.Width == 0 && g.Height == 0 {
+	if g := i.lease.Spec.Drawing; g.Width == 0 && g.Height == 0 && g.Init == "" {
 		m.height, m.width = i.group.Height, i.group.Width
 	}
 	d.active = append(d.active, i)

@@ -22,17 +22,19 @@ type Worker struct {
 
 	fingerprint, device string // of the engine
 
-	wake chan struct{} // one place: the device has something new
-	room chan struct{} // one place: there may be room to lease
-	news chan struct{} // one place: the next beat is due now
-	out  outcomes
-	tell tellings
+	wake    chan struct{} // one place: the device has something new
+	room    chan struct{} // one place: there may be room to lease
+	news    chan struct{} // one place: the next beat is due now
+	out     outcomes
+	tell    tellings
+	uploads uploads
 
 	turn atomic.Pointer[time.Time] // when the device's present turn began; nil while it is idle
 
 	mu          sync.Mutex
 	held        map[job.Ref]*image // every lease that has not ended
 	inbox       []*image           // leased, not taken by the device yet
+	reading     int                // leased images whose uploads are being read
 	target      int                // images to hold; written by the device
 	gulp        int                // images to ask for at once; written by the device
 	onDevice    int                // images that count against target; written by the device
@@ -51,6 +53,8 @@ type image struct {
 	gone   atomic.Pointer[job.EventType] // set when the store says that it must stop: why
 
 	// The rest belongs to the device's goroutine, then to the finisher's.
+	init     *upload // until it is begun; nil where it begins from text alone
+	mask     *upload
 	seq      Sequence
 	group    *pack.Group
 	rows     int
@@ -63,7 +67,9 @@ type image struct {
 	previews int
 }
 
-func (m *image) start() Start { return Start{Drawing: m.lease.Spec.Drawing, Image: m.lease.Ref.Image} }
+func (m *image) start() Start {
+	return Start{Drawing: m.lease.Spec.Drawing, Image: m.lease.Ref.Image, Init: m.init.bytes(), Mask: m.mask.bytes()}
+}
 
 // event begins an event about the image.
 func (m *image) event(kind job.EventType) job.Event {
@@ -88,6 +94,7 @@ func New(c Config) (*Worker, error) {
 	w.fingerprint, w.device = w.c.Engine.Fingerprint(), w.c.Engine.Device()
 	w.out.init()
 	w.tell.init()
+	w.uploads.init()
 	return w, nil
 }
 

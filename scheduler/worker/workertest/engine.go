@@ -221,7 +221,8 @@ func newSequence(name string, s worker.Start) *Sequence {
 	if err != nil {
 		panic(err)
 	}
-	q.state = sha256.Sum256(binary.LittleEndian.AppendUint64(append([]byte(name), text...), s.Drawing.Seed+uint64(s.Image)))
+	from := binary.LittleEndian.AppendUint64(append([]byte(name), text...), s.Drawing.Seed+uint64(s.Image))
+	q.state = sha256.Sum256(slices.Concat(from, s.Init, s.Mask))
 	return q
 }
 
@@ -279,8 +280,13 @@ func encode(s *Sequence) []byte { return []byte("image " + hex.EncodeToString(s.
 
 // Image returns the bytes of an image drawn alone.
 func Image(model string, d job.Drawing, image int) []byte {
-	s := newSequence(model, worker.Start{Drawing: d, Image: image})
-	for range d.Steps {
+	return Begun(model, worker.Start{Drawing: d, Image: image})
+}
+
+// Begun is Image of a start with its uploads.
+func Begun(model string, start worker.Start) []byte {
+	s := newSequence(model, start)
+	for range start.Drawing.Steps {
 		s.advance()
 	}
 	return encode(s)
