@@ -110,24 +110,10 @@ func tokenize(tok *tokenizer.Tokenizer, parts []weighted) (tokens []token, bare 
 // borders returns the indexes of tokens, ascending, before which a window may end.
 func borders(bare string, tokens []token) []int {
 	var out []int
-	for _, at := range breaks(bare) {
+	for _, at := range Parse(bare).Breaks() {
 		i, _ := slices.BinarySearchFunc(tokens, at, func(t token, at int) int { return t.Start - at })
 		if i > 0 && i < len(tokens) && (len(out) == 0 || out[len(out)-1] < i) {
 			out = append(out, i)
-		}
-	}
-	return out
-}
-
-// breaks returns the bytes of a text at which a phrase begins: behind commas and the ends of
-// sentences.
-func breaks(text string) []int {
-	var out []int
-	for i, c := range text {
-		end := i + len(string(c))
-		switch {
-		case strings.ContainsRune("\n，、。；！？", c), strings.ContainsRune(",;.!?", c) && end < len(text) && text[end] == ' ':
-			out = append(out, end)
 		}
 	}
 	return out

@@ -24,6 +24,7 @@ var commands = []command{
 	{"worker", "draw what another process accepts", work},
 	{"queue", "show the queue; retry or drop a job", queue},
 	{"health", "ask a server whether it is alive or ready, for probes", health},
+	{"prompt", "explain: what is made of a prompt, nothing drawn", prompts},
 	{"models", "fetch, list, inspect and remove models; make new ones", models},
 	{"bench", "time and memory by stage; bench scheduler: what the queue and the packer cost", bench},
 }
@@ -31,6 +32,7 @@ var commands = []command{
 // environment is what a command may touch of the outside: only here are
 // environment variables read.
 type environment struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	terminal       bool // stderr is one
@@ -54,7 +56,7 @@ func main() {
 	})
 	info, err := os.Stderr.Stat()
 	e := &environment{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
 		terminal: err == nil && info.Mode()&os.ModeCharDevice != 0,
 	}
 	code := run(ctx, e, os.Args[1:])

@@ -1,0 +1,100 @@
+package prompt
+
+import "slices"
+
+// nounPhrase is a head with what stands before it, or words without a head.
+type nounPhrase struct {
+	*chunk
+	lead  // of the chunk, for its first phrase; else empty
+	items []*item
+	heads []*item // neighbours; the last one counts
+	tail  bool    // not the first of its chunk
+}
+
+func (np *nounPhrase) start() int {
+	if np.det >= 0 {
+		return np.det
+	}
+	return np.items[0].start
+}
+
+func (np *nounPhrase) end() int { return np.items[len(np.items)-1].end }
+
+// head returns the last head in the sense that fits what stands before it.
+func (np *nounPhrase) head(last *found) (sense, bool) {
+	if len(np.heads) == 0 {
+		return sense{}, false
+	}
+	it := np.heads[len(np.heads)-1]
+	place := it.is(kindPlace)
+	for _, s := range it.senses {
+		switch {
+		case !s.kind.head():
+		case place && s.kind == kindPart && (np.spatial || last == nil || !last.group.worn() || np.preposition != "with" && np.preposition != "of"):
+			// Flowers are a pattern on a garment, and else a place.
+		case place && s.kind != kindPlace && s.kind != kindPart && np.spatial && np.preposition != "on":
+			// Waves are hair, but one stands by the waves.
+		default:
+			return s, true
+		}
+	}
+	return sense{}, false
+}
+
+// modifiers are the items before the heads, or all where there is no head.
+func (np *nounPhrase) modifiers() []*item {
+	if len(np.heads) == 0 {
+		return np.items
+	}
+	return np.items[:slices.Index(np.items, np.heads[0])]
+}
+
+// all reports whether each item is a modifier with one of the lexicon's keys.
+func (np *nounPhrase) all(keys ...string) bool {
+	for _, it := range np.items {
+		if !slices.ContainsFunc(it.senses, func(s sense) bool { return s.kind == kindModifier && slices.Contains(keys, s.key) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// some reports whether an item is a modifier with one of the lexicon's keys.
+func (np *nounPhrase) some(keys ...string) bool {
+	for _, it := range np.items {
+		if slices.ContainsFunc(it.senses, func(s sense) bool { return s.kind == kindModifier && slices.Contains(keys, s.key) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// known reports whether each item is in the lexicon.
+func (np *nounPhrase) known() bool {
+	return !slices.ContainsFunc(np.items, func(it *item) bool { return !it.known() })
+}
+
+// nounPhrases cuts chunks where a head is followed by something else.
+func nounPhrases(chunks []*chunk) []*nounPhrase {
+	var out []*nounPhrase
+	for _, c := range chunks {
+		np := &nounPhrase{chunk: c, lead: c.lead}
+		for i, it := range c.items {
+			head := false
+			if s, ok := it.head(); ok {
+				// "black leather": what is both is a head only where nothing follows that it could be said of.
+				head = it.kindFirst(s.kind) || i == len(c.items)-1 && (len(np.heads) == 0 || np.heads[len(np.heads)-1] == c.items[i-1]) && (s.kind != kindPart || len(np.items) > 0 && !np.all("shape"))
+			}
+			if !head && len(np.heads) > 0 {
+				out = append(out, np)
+				np = &nounPhrase{chunk: c, lead: lead{start: it.start, det: -1, prepStart: -1, empty: true}, tail: true}
+			}
+			np.items = append(np.items, it)
+			if head {
+				np.heads = append(np.heads, it)
+			}
+		}
+		out = append(out, np)
+	}
+	return out
+}
