@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cosmicman/job"
+	"cosmicman/scheduler"
 )
 
 // form posts a form of texts and files.
@@ -132,5 +135,21 @@ func TestEditsAreWhatGenerateDraws(t *testing.T) {
 			t.Errorf("no step is left: %d %+v", code, a.Error)
 		}
 		s.stop(t)
+	}
+}
+
+func TestEstimatesCountTheStepsThatAreTaken(t *testing.T) {
+	spec := func(steps int, strength float64) *job.Spec {
+		return &job.Spec{Model: "m", Drawing: job.Drawing{Steps: steps, Strength: strength, GuidanceScale: 5, Width: 64, Height: 64}}
+	}
+	stats := scheduler.Stats{Workers: []scheduler.Worker{{Costs: map[string]float64{"m": 0.01}}}}
+	for _, c := range []struct {
+		steps    int
+		strength float64
+		taken    int
+	}{{30, 0, 30}, {30, 1, 30}, {30, 0.5, 15}, {30, 0.01, 1}} {
+		if got, want := estimate(stats, spec(c.steps, c.strength)), estimate(stats, spec(c.taken, 0)); got != want || want <= 0 {
+			t.Errorf("%d steps of strength %v: %v seconds, want %v", c.steps, c.strength, got, want)
+		}
 	}
 }
