@@ -54,6 +54,8 @@ type Config struct {
 	// begin from, zero for none: it stands for a size that is not given. Its *job.Error
 	// says why a job cannot be drawn.
 	Prepare func(ctx context.Context, s *job.Spec, like image.Point) error
+	// Models lists what can be drawn with, the default first; nil: nothing.
+	Models func(ctx context.Context) ([]Model, error)
 	// Ready says why no image can be drawn now; nil: one can. nil itself: never ready.
 	Ready func(ctx context.Context) error
 	// Stopping ends when no more jobs are accepted, Stopped when those that were are
@@ -101,6 +103,7 @@ type Config struct {
 //	POST /v1/images/edits       from a picture and text
 //	POST /v1/images/variations  from a picture
 //	GET  /v1/images/files/{name} what the URLs in answers point to
+//	GET  /v1/models, /v1/models/{id} what can be drawn with
 //	GET, DELETE /v1/jobs/{id}   how far a job is; cancel it
 //	GET  /v1/jobs/{id}/events   the same as it happens
 func New(c Config) http.Handler { return newRoutes(c) }
@@ -146,6 +149,8 @@ func newRoutes(c Config) *echo.Echo {
 	e.POST(routePaths[variations], s.variations)
 	e.GET(filesPath+":name", s.file)
 	e.HEAD(filesPath+":name", s.file)
+	e.Match(read, modelsPath, s.listModels)
+	e.Match(read, modelsPath+"/*", s.getModel)
 	e.Match(read, jobsPath+":id", s.getJob)
 	e.DELETE(jobsPath+":id", s.cancelJob)
 	e.GET(jobsPath+":id/events", s.jobEvents)

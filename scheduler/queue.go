@@ -118,6 +118,17 @@ type Worker struct {
 	Rows        int                `json:"rows"`   // of the last UNet call
 	Costs       map[string]float64 `json:"costs"`  // by model: device seconds of one row, one step and one latent pixel
 	Broken      map[string]string  `json:"broken,omitempty"`
+
+	Facts map[string]ModelFacts `json:"facts,omitempty"` // by model, for who asks for images and has not its files
+}
+
+// ModelFacts is what one needs to know of a model to ask it for images.
+type ModelFacts struct {
+	Family   string    `json:"family"`
+	Width    int       `json:"width"`    // native, in pixels
+	Height   int       `json:"height"`   // native, in pixels
+	Multiple int       `json:"multiple"` // of what the sides of images are
+	Created  time.Time `json:"created,omitzero"`
 }
 
 // Operator is the side of `cosmicman queue` and of readiness.

@@ -101,7 +101,8 @@ func (c *catalogue) prepare(ctx context.Context, s *job.Spec, like image.Point) 
 		if err := offered(stats, c.names, s); err != nil {
 			return err
 		}
-		if err := c.sized(s, image.Point{}, like, 8); err != nil {
+		f := factsOf(stats, s.Model)
+		if err := c.sized(s, image.Pt(f.Width, f.Height), like, max(8, f.Multiple)); err != nil {
 			return err
 		}
 	} else {

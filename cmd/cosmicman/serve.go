@@ -18,6 +18,7 @@ import (
 
 	"cosmicman/api"
 	"cosmicman/job"
+	"cosmicman/scheduler"
 	"cosmicman/scheduler/worker"
 	"cosmicman/telemetry"
 )
@@ -120,7 +121,7 @@ func (s *server) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	draw, err := s.drawing(st, observe, out)
+	draw, err := s.drawing(st, models.facts(), observe, out)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -144,14 +145,14 @@ func (s *server) run(ctx context.Context) (err error) {
 }
 
 // drawing is what draws until its context ends; nil with nothing to draw with.
-func (s *server) drawing(st *store, observe func(job.Event), out *locked) (func(context.Context) error, error) {
+func (s *server) drawing(st *store, facts map[string]scheduler.ModelFacts, observe func(job.Event), out *locked) (func(context.Context) error, error) {
 	switch {
 	case s.noWorker || len(s.refs) == 0:
 		return nil, nil
 	case s.processes > 0:
 		return s.supervisor(out).run, nil
 	}
-	d, err := newDrawer(parts{&s.models, s.refs, &s.worker, &s.store, st, observe, s.traces, s.log}, worker.Config{InProcess: s.store.redis == ""})
+	d, err := newDrawer(parts{&s.models, s.refs, &s.worker, &s.store, st, observe, s.traces, s.log}, worker.Config{InProcess: s.store.redis == "", Facts: facts})
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +189,7 @@ func (s *server) supervisor(out *locked) *supervisor {
 func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.Config {
 	c := api.Config{
 		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL,
-		Prepare: s.images.prepare(models), Ready: models.ready,
+		Prepare: s.images.prepare(models), Ready: models.ready, Models: models.list,
 		Log: s.log, Meter: s.meter.Begin, Trace: s.traces.Request,
 	}
 	s.door.apply(&c)

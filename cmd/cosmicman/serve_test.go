@@ -183,6 +183,14 @@ func TestFrontEndsAndWorkersShareRedis(t *testing.T) {
 	if got, err := a.post(t.Context(), `{"prompt": "p", "model": "other"}`); err != nil || got.code != 404 {
 		t.Errorf("a model that no worker has: %d %+v, %v", got.code, got.Error, err)
 	}
+	// Neither front end has the files.
+	if code, text := a.get(t, "/v1/models"); code != 200 || !strings.Contains(text, `"id":"tiny"`) || !strings.Contains(text, `"family":"sd"`) ||
+		!strings.Contains(text, `"native_size":"`) || !strings.Contains(text, `"loaded":true`) {
+		t.Errorf("%d %s", code, text)
+	}
+	if got := a.draw(t, `{"prompt": "p", "model": "tiny", "steps": 2}`); !t.Failed() && got.Data[0].B64JSON == nil {
+		t.Error("nothing was drawn in the native size")
+	}
 }
 
 func TestAModelThatCannotBeUsedLeavesTheOthersServed(t *testing.T) {

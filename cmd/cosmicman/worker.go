@@ -215,6 +215,7 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 	if w.preload == "" && !none {
 		w.preload = files.names[0]
 	}
+	facts := files.facts()
 	if closing := files.Close(); none {
 		return errors.Join(err, closing)
 	}
@@ -256,7 +257,7 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 	}
-	d, err := newDrawer(parts{&m, refs, &w, &s, st, observe, traces, log}, worker.Config{RestartAfterOOM: true})
+	d, err := newDrawer(parts{&m, refs, &w, &s, st, observe, traces, log}, worker.Config{RestartAfterOOM: true, Facts: facts})
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,8 @@ type Config struct {
 	InProcess       bool // it lives and dies with the process that holds the embedded store
 	Version         int  // of records that it understands: job.Version
 
+	Facts map[string]scheduler.ModelFacts // of the engine's models, to be told with each beat
+
 	Name    func(ext string) string // of an artifact, not to be guessed; default: img_, chance and ext
 	Observe func(job.Event)         // called from several goroutines; must not block
 	Logf    func(format string, args ...any)

@@ -196,7 +196,7 @@ func (w *Worker) report() scheduler.Worker {
 	defer w.mu.Unlock()
 	r := scheduler.Worker{ID: w.c.ID, Host: w.c.Host, PID: os.Getpid(), Version: w.c.Version, Started: w.start,
 		Fingerprint: w.fingerprint, Device: w.device, Models: w.offers,
-		Active: w.active, Rows: w.rows, Costs: w.costs}
+		Active: w.active, Rows: w.rows, Costs: w.costs, Facts: w.c.Facts}
 	if len(w.broken) > 0 {
 		r.Broken = w.broken
 	}
