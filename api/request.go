@@ -101,13 +101,15 @@ func (r *request) complete() error {
 	fill(&r.Eta, 0)
 	fill(&r.LongPrompt, "chunk")
 	fill(&r.PromptSyntax, "plain")
-	structured := r.Body != nil || r.Outfit != nil
+	if err := r.compose(); err != nil {
+		return err
+	}
 	switch {
 	case r.Route == variations:
 		fill(&r.Prompt, "")
-	case r.Prompt == nil && !structured:
+	case r.Prompt == nil:
 		return invalid("prompt", "prompt is required")
-	case r.Route == edits && !structured && *r.Prompt == "":
+	case r.Route == edits && *r.Prompt == "":
 		return invalid("prompt", "prompt is empty, expected 1 to %d characters", maxPrompt)
 	}
 	switch {
