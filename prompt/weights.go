@@ -119,7 +119,7 @@ func parseWeights(text string) ([]weighted, error) {
 	if len(open) > 0 {
 		return nil, unclosed(open[len(open)-1])
 	}
-	return join(parts, text), nil
+	return joined(parts, text), nil
 }
 
 func unclosed(b bracket) error {
@@ -137,8 +137,8 @@ func weightOf(text string, at int) (float64, error) {
 	return weight, nil
 }
 
-// join leaves out marks, joins neighbours of one weight, and fills in their text.
-func join(parts []weighted, text string) []weighted {
+// joined leaves out marks, joins neighbours of one weight, and fills in their text.
+func joined(parts []weighted, text string) []weighted {
 	var out []weighted
 	for _, p := range parts {
 		if len(p.at) == 0 {
