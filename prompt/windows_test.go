@@ -10,7 +10,7 @@ import (
 	"cosmicman/tokenizer"
 )
 
-func split(t testing.TB, text string, o Options) *Layout {
+func layout(t testing.TB, text string, o Options) *Layout {
 	t.Helper()
 	l, err := Split(tokenizer.Default(), text, o)
 	if err != nil {
@@ -38,7 +38,7 @@ var texts = []string{
 func TestTruncatedAsBefore(t *testing.T) {
 	for _, text := range texts {
 		for _, o := range []Options{{}, {Chunk: true}} {
-			l := split(t, text, o)
+			l := layout(t, text, o)
 			want, err := tokenizer.Default().Encode(text)
 			if err != nil {
 				t.Fatal(err)
@@ -57,7 +57,7 @@ func TestTruncatedAsBefore(t *testing.T) {
 // TestWindowsHoldEveryToken, in order, once, and what is not drawn is told.
 func TestWindowsHoldEveryToken(t *testing.T) {
 	for _, text := range texts {
-		checkWindows(t, text, split(t, text, Options{Chunk: true}))
+		checkWindows(t, text, layout(t, text, Options{Chunk: true}))
 	}
 }
 
@@ -97,7 +97,7 @@ func checkWindows(t *testing.T, text string, l *Layout) {
 // TestNoPhraseIsInTwoWindows where none is longer than a window.
 func TestNoPhraseIsInTwoWindows(t *testing.T) {
 	text := garments(30)
-	l := split(t, text, Options{Chunk: true})
+	l := layout(t, text, Options{Chunk: true})
 	if len(l.Windows) != 2 || l.Cut != "" || l.Tokens != 30*4-1 {
 		t.Fatalf("%d windows of %d tokens, cut %q", len(l.Windows), l.Tokens, l.Cut)
 	}
@@ -113,7 +113,7 @@ func TestNoPhraseIsInTwoWindows(t *testing.T) {
 // TestWordsAreWholeInWindows where a phrase is longer than a window.
 func TestWordsAreWholeInWindows(t *testing.T) {
 	text := strings.Repeat("flibbertigibbet ", 60) // of several tokens
-	l := split(t, text, Options{Chunk: true})
+	l := layout(t, text, Options{Chunk: true})
 	if len(l.Windows) < 3 {
 		t.Fatalf("%d windows", len(l.Windows))
 	}
@@ -127,7 +127,7 @@ func TestWordsAreWholeInWindows(t *testing.T) {
 // TestTheMostWindows: what is beyond is cut, at a phrase.
 func TestTheMostWindows(t *testing.T) {
 	text := garments(300)
-	l := split(t, text, Options{Chunk: true})
+	l := layout(t, text, Options{Chunk: true})
 	checkWindows(t, text, l)
 	if len(l.Windows) != MaxWindows || l.Tokens != 720 || !strings.HasPrefix(l.Cut, "red cotton shirt, blue") || !strings.HasSuffix(text, l.Cut) {
 		t.Errorf("%d windows, %d tokens, cut %.40q", len(l.Windows), l.Tokens, l.Cut)
@@ -136,7 +136,7 @@ func TestTheMostWindows(t *testing.T) {
 
 func TestWeightsOfTokens(t *testing.T) {
 	text := `a (red dress:1.3) and \(hat\), [shoes]`
-	l := split(t, text, Options{Weighted: true})
+	l := layout(t, text, Options{Weighted: true})
 	got := ""
 	w := l.Windows[0]
 	for i, span := range w.Spans {
@@ -154,7 +154,7 @@ func TestWeightsOfTokens(t *testing.T) {
 
 // TestWeightsAcrossWindows: the second window has its own.
 func TestWeightsAcrossWindows(t *testing.T) {
-	l := split(t, garments(20)+", (gold crown, silver ring:1.5)", Options{Chunk: true, Weighted: true})
+	l := layout(t, garments(20)+", (gold crown, silver ring:1.5)", Options{Chunk: true, Weighted: true})
 	if len(l.Windows) != 2 || l.Windows[0].Weights != nil || l.Windows[1].Weights == nil {
 		t.Fatalf("%d windows, weights %v", len(l.Windows), l.Windows[0].Weights)
 	}
