@@ -42,7 +42,6 @@ func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, er
 	}
 	texts, err := m.encodeRequests(ctx, good)
 	initials := map[*Request]*initial{}
-	var zeros *conditioning // shared: all texts have one shape
 	for i, s := range starts {
 		if errs[i] != nil {
 			continue
@@ -60,17 +59,7 @@ func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, er
 		if errs[i] = faults[s.Request]; errs[i] != nil {
 			continue
 		}
-		cond := texts[r.Prompt]
-		var uncond *conditioning
-		if r.guided() {
-			text, absent := m.negative(r)
-			if uncond = texts[text]; absent {
-				if zeros == nil {
-					zeros = cond.zeros()
-				}
-				uncond = zeros
-			}
-		}
+		cond, uncond := texts.of(m, r)
 		seqs[i], errs[i] = m.start(r, r.Seed+uint64(s.Image), in, cond, uncond)
 	}
 	return seqs, errs

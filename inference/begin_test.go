@@ -40,10 +40,10 @@ func TestTextsAreEncodedOnce(t *testing.T) {
 		other := load(t, openRuntime(t), m.Pipeline.Dir, weights.Options{})
 		for i, s := range seqs {
 			one := start(t, other, changes[i])[0]
-			if !sameBits(one.cond.states, s.cond.states) || !sameBits(one.cond.pooled, s.cond.pooled) || !sameBits(one.uncond.states, s.uncond.states) {
+			if !sameBits(one.cond.windows[0].states, s.cond.windows[0].states) || !sameBits(one.cond.pooled(), s.cond.pooled()) || !sameBits(one.uncond.windows[0].states, s.uncond.windows[0].states) {
 				t.Errorf("%s: the texts of image %d have other bits when they are encoded alone", arch, i)
 			}
-			if again[i].cond != s.cond {
+			if again[i].cond.windows[0] != s.cond.windows[0] {
 				t.Errorf("%s: image %d has a text of its own", arch, i)
 			}
 		}
@@ -53,9 +53,9 @@ func TestTextsAreEncodedOnce(t *testing.T) {
 // TestManyTexts: more texts than one call takes.
 func TestManyTexts(t *testing.T) {
 	m := load(t, openRuntime(t), zooFolder(t, "tiny-sd", 0), weights.Options{})
-	var texts []string
+	var texts []text
 	for i := range 2*maxTexts + 3 {
-		texts = append(texts, fmt.Sprint("text ", i))
+		texts = append(texts, text{prompt: fmt.Sprint("text ", i)})
 	}
 	all, err := m.encode(t.Context(), texts...)
 	if err != nil {
@@ -67,14 +67,14 @@ func TestManyTexts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !sameBits(alone[texts[i]].states, all[texts[i]].states) {
+		if !sameBits(alone[texts[i]].windows[0].states, all[texts[i]].windows[0].states) {
 			t.Errorf("text %d has other bits alone", i)
 		}
 	}
 }
 
 func TestTextCache(t *testing.T) {
-	text := func(n int) *conditioning { return &conditioning{states: make([]float32, n)} }
+	text := func(n int) *encoded { return &encoded{states: make([]float32, n)} }
 	c := newTextCache(100) // bytes
 	c.put("a", text(10))   // 41
 	c.put("b", text(10))

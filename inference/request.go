@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"cosmicman/diffusion"
+	"cosmicman/prompt"
 	"cosmicman/weights"
 )
 
@@ -31,6 +32,18 @@ type Request struct {
 	// of the steps that is taken. All are zero for an image from text alone.
 	Init, Mask *image.NRGBA
 	Strength   float64
+
+	// LongPrompt says what becomes of texts beyond the text encoder's window: "chunk" goes
+	// on in more windows, up to prompt.MaxWindows; "truncate" or "" is diffusers' way.
+	LongPrompt string
+	// PromptSyntax is "weighted" where brackets are emphasis, as in AUTOMATIC1111's web UI;
+	// "plain" or "" where they are text.
+	PromptSyntax string
+}
+
+// options of the texts.
+func (r *Request) options() prompt.Options {
+	return prompt.Options{Chunk: r.LongPrompt == "chunk", Weighted: r.PromptSyntax == "weighted"}
 }
 
 // guided reports whether two rows are needed, by diffusers' rule.
@@ -56,11 +69,19 @@ func (r *Request) StepsTaken() int {
 func (r *Request) Check() error { return errors.Join(r.check()...) }
 
 func (r *Request) check() (errs faults) {
-	if !utf8.ValidString(r.Prompt) {
-		errs.add("prompt", "is not UTF-8")
+	errs.checkText("prompt", r.Prompt, r.options())
+	if r.NegativePrompt != nil {
+		errs.checkText("negative prompt", *r.NegativePrompt, r.options())
 	}
-	if r.NegativePrompt != nil && !utf8.ValidString(*r.NegativePrompt) {
-		errs.add("negative prompt", "is not UTF-8")
+	switch r.LongPrompt {
+	case "", "chunk", "truncate":
+	default:
+		errs.add("long prompt", "is %.40q, expected chunk or truncate", r.LongPrompt)
+	}
+	switch r.PromptSyntax {
+	case "", "plain", "weighted":
+	default:
+		errs.add("prompt syntax", "is %.40q, expected plain or weighted", r.PromptSyntax)
 	}
 	if r.Steps < 1 || r.Steps > maxSteps {
 		errs.add("steps", "is %d, expected 1 to %d", r.Steps, maxSteps)
@@ -103,6 +124,18 @@ func (r *Request) checkInit(errs *faults) {
 }
 
 func pixels(img *image.NRGBA) string { return fmt.Sprintf("%dx%d", img.Rect.Dx(), img.Rect.Dy()) }
+
+func (f *faults) checkText(field, text string, o prompt.Options) {
+	if !utf8.ValidString(text) {
+		f.add(field, "is not UTF-8")
+		return
+	}
+	if o.Weighted {
+		if err := prompt.CheckWeights(text); err != nil {
+			f.add(field, "%v", err)
+		}
+	}
+}
 
 // Check names everything that is wrong with a request, as *Error values joined,
 // before any work is done.

@@ -56,9 +56,22 @@ func (s *Sequence) Rows() int {
 // Context is how many tokens the UNet attends to, padding included.
 func (s *Sequence) Context() int { return int(s.cond.tokens) }
 
-// Tokens is how many tokens the prompt has, as far as they fit the context:
-// without padding, begin and end.
+// Tokens is how many tokens of the prompt are drawn: without padding, begin and end.
 func (s *Sequence) Tokens() int { return s.cond.real }
+
+// Windows is how many windows of the text encoder the prompt fills.
+func (s *Sequence) Windows() int { return s.cond.filled }
+
+// Cut is the end of the prompt that is not drawn, "" if all is.
+func (s *Sequence) Cut() string { return s.cond.cut }
+
+// NegativeCut is the end of the negative prompt that has no effect, "" if all has.
+func (s *Sequence) NegativeCut() string {
+	if s.uncond == nil {
+		return ""
+	}
+	return s.uncond.cut
+}
 
 // Preview returns the clean latents that the last call predicts, of the shape
 // of Latents, nil before the first call.

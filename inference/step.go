@@ -127,8 +127,10 @@ func (m *Model) unetInputs(b *batch, rows []int, first *Sequence) map[string]ort
 		r := b.rows[i]
 		sample = append(sample, r.scaled...)
 		timesteps = append(timesteps, r.timesteps[r.call])
-		states = append(states, r.text.states...)
-		pooled = append(pooled, r.text.pooled...)
+		for _, w := range r.text.windows {
+			states = append(states, w.states...)
+		}
+		pooled = append(pooled, r.text.pooled()...)
 		h, w := float32(r.request.Height), float32(r.request.Width)
 		timeIDs = append(timeIDs, h, w, 0, 0, h, w) // diffusers' default: nothing was cropped
 	}

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// textCache keeps the texts encoded last, by the text, up to a number of bytes.
+// textCache keeps the windows encoded last, by their key, up to a number of bytes.
 type textCache struct {
 	limit int64
 
@@ -16,43 +16,43 @@ type textCache struct {
 }
 
 type cachedText struct {
-	text string
-	*conditioning
+	key string
+	*encoded
 }
 
 // bytes that it takes.
 func (c *cachedText) size() int64 {
-	return int64(len(c.text)) + 4*int64(len(c.states)+len(c.pooled))
+	return int64(len(c.key)) + 4*int64(len(c.states)+len(c.pooled))
 }
 
 func newTextCache(limit int64) *textCache {
 	return &textCache{limit: limit, items: map[string]*list.Element{}, order: list.New()}
 }
 
-// get returns nil for a text that is not kept.
-func (c *textCache) get(text string) *conditioning {
+// get returns nil for a window that is not kept.
+func (c *textCache) get(key string) *encoded {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.items[text]
+	e := c.items[key]
 	if e == nil {
 		return nil
 	}
 	c.order.MoveToFront(e)
-	return e.Value.(*cachedText).conditioning
+	return e.Value.(*cachedText).encoded
 }
 
-// put keeps a text, unless it is larger than the whole cache.
-func (c *textCache) put(text string, encoded *conditioning) {
-	item := &cachedText{text, encoded}
+// put keeps a window, unless it is larger than the whole cache.
+func (c *textCache) put(key string, e *encoded) {
+	item := &cachedText{key, e}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.items[text] != nil || item.size() > c.limit {
+	if c.items[key] != nil || item.size() > c.limit {
 		return
 	}
-	c.items[text] = c.order.PushFront(item)
+	c.items[key] = c.order.PushFront(item)
 	for c.bytes += item.size(); c.bytes > c.limit; {
 		last := c.order.Remove(c.order.Back()).(*cachedText)
-		delete(c.items, last.text)
+		delete(c.items, last.key)
 		c.bytes -= last.size()
 	}
 }
