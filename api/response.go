@@ -126,12 +126,16 @@ func (s *server) imageFile(ctx context.Context, r *job.Result) (data []byte, err
 	return data, err
 }
 
-// cutWarning tells what of a prompt was not drawn.
+// cutWarning tells what of the texts was not drawn.
 func cutWarning(r *job.Result) []warning {
-	if r.Cut == "" {
-		return nil
+	var out []warning
+	if r.Cut != "" {
+		out = append(out, warning{Code: "prompt_cut", Param: "prompt", Message: fmt.Sprintf("the prompt is too long: its end was not drawn: %q", r.Cut)})
 	}
-	return []warning{{Code: "prompt_cut", Param: "prompt", Message: fmt.Sprintf("the prompt is too long: its end was not drawn: %q", r.Cut)}}
+	if r.NegativeCut != "" {
+		out = append(out, warning{Code: "prompt_cut", Param: "negative_prompt", Message: fmt.Sprintf("the negative prompt is too long: its end has no effect: %q", r.NegativeCut)})
+	}
+	return out
 }
 
 func sizeText(width, height int) string { return fmt.Sprintf("%dx%d", width, height) }

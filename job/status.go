@@ -64,6 +64,7 @@ type Result struct {
 	Tokens      int     `json:"tokens"`            // real tokens of the prompt that were drawn
 	Windows     int     `json:"windows,omitempty"` // of the text encoder that they fill
 	Cut         string  `json:"cut,omitempty"`     // the end of the prompt that did not fit
+	NegativeCut string  `json:"negative_cut,omitempty"`
 }
 
 // PreviewKind tells a decoded preview from a cheap one.

@@ -75,8 +75,8 @@ func TestEngineSequence(t *testing.T) {
 	if l, shape := s.Preview(); l != nil || shape != [3]int{4, 5, 4} {
 		t.Errorf("a preview before the first call: %v %v", l, shape)
 	}
-	if g := s.Group(); g != (job.Group{Model: "sd", Height: 5, Width: 4, Tokens: 77}) || s.Rows() != 2 || s.Tokens() != 2 {
-		t.Errorf("group %v, %d rows, %d tokens", g, s.Rows(), s.Tokens())
+	if g := s.Group(); g != (job.Group{Model: "sd", Height: 5, Width: 4, Tokens: 77}) || s.Rows() != 2 || s.Text().Tokens != 2 {
+		t.Errorf("group %v, %d rows, %d tokens", g, s.Rows(), s.Text().Tokens)
 	}
 	step(t, m, s)
 	if l, _ := s.Preview(); len(l) != 4*5*4 {

@@ -14,7 +14,7 @@ import (
 // apiFields are the API's names of a request's fields, where they differ.
 var apiFields = map[string]string{
 	"negative prompt": "negative_prompt", "steps": "num_inference_steps", "guidance scale": "guidance_scale", "width": "size", "height": "size",
-	"init image": "image",
+	"init image": "image", "long prompt": "long_prompt", "prompt syntax": "prompt_syntax",
 }
 
 // engineError is the *job.Error of what drawing reports; contexts' errors stay

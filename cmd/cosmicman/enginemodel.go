@@ -52,6 +52,7 @@ func requestOf(d *job.Drawing) *inference.Request {
 	return &inference.Request{
 		Prompt: d.Prompt, NegativePrompt: d.NegativePrompt, Sampler: d.Sampler, Steps: d.Steps, GuidanceScale: d.GuidanceScale,
 		Eta: d.Eta, Seed: d.Seed, Width: d.Width, Height: d.Height, Strength: d.Strength,
+		LongPrompt: d.LongPrompt, PromptSyntax: d.PromptSyntax,
 	}
 }
 
@@ -94,8 +95,7 @@ func (m *engineModel) Rows(g job.Group, n int) int {
 	return m.Model.Rows(g.Height, g.Width, g.Tokens, n)
 }
 
-// engineSequence is an image on its way; Rows, Calls and Tokens are the
-// sequence's own.
+// engineSequence is an image on its way; Rows and Calls are the sequence's own.
 type engineSequence struct {
 	*inference.Sequence
 	model string
@@ -106,6 +106,10 @@ type engineSequence struct {
 func (s *engineSequence) Group() job.Group {
 	_, h, w := s.Shape()
 	return job.Group{Model: s.model, Height: h, Width: w, Tokens: s.Context()}
+}
+
+func (s *engineSequence) Text() worker.Text {
+	return worker.Text{Tokens: s.Tokens(), Windows: s.Windows(), Cut: s.Cut(), NegativeCut: s.NegativeCut()}
 }
 
 func (s *engineSequence) Preview() ([]float32, [3]int) {

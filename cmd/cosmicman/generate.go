@@ -56,6 +56,8 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	fs.StringVar(&d.latents, "latents", "", "also write the final latents as .npy [N, channels, h, w]")
 	fs.BoolVar(&d.json, "json", false, "print one JSON object on stdout and nothing else")
 	fs.BoolVar(&d.noMetadata, "no-metadata", false, "leave the parameters out of the images")
+	fs.StringVar(&d.request.LongPrompt, "long-prompt", "chunk", "chunk: text beyond the text encoder's 75 tokens goes on in more windows, up to 10; truncate: it is cut off, as diffusers does")
+	fs.StringVar(&d.request.PromptSyntax, "prompt-syntax", "plain", "weighted: (red dress:1.3) is stronger, (word) 1.1 times, [word] weaker; plain: brackets are text")
 	noMark := fs.Bool("no-mark", false, "leave out the mark that the images are synthetic (IPTC's digital source type)")
 	if err := parse(e, fs, args); err != nil {
 		return helped(err)
@@ -103,7 +105,7 @@ func generate(ctx context.Context, e *environment, args []string) error {
 // requestFlags are those that a file of requests has instead.
 var requestFlags = []string{
 	"prompt", "negative-prompt", "sampler", "steps", "guidance-scale", "seed", "width", "height", "count", "eta", "latents", "json", "no-metadata",
-	"no-mark", "quality", "init-image", "mask", "strength",
+	"no-mark", "quality", "init-image", "mask", "strength", "long-prompt", "prompt-syntax",
 }
 
 // flags checks what needs no model.
@@ -116,6 +118,12 @@ func (d *drawing) flags(seed string, given map[string]bool) error {
 			return usagef("generate: --seed is %q, expected a whole number from 0 to 2^64-1", seed)
 		}
 		d.request.Seed = n
+	}
+	if p := d.request.LongPrompt; p != "chunk" && p != "truncate" {
+		return usagef("generate: --long-prompt is %.40q, expected chunk or truncate", p)
+	}
+	if p := d.request.PromptSyntax; p != "plain" && p != "weighted" {
+		return usagef("generate: --prompt-syntax is %.40q, expected plain or weighted", p)
 	}
 	if d.count < 1 || d.count > 10000 {
 		return usagef("generate: --count is %d, expected 1 to 10000", d.count)
@@ -176,6 +184,10 @@ type result struct {
 	Width         int           `json:"width"`
 	Height        int           `json:"height"`
 	Runtime       string        `json:"runtime"`
+	Tokens        int           `json:"tokens"`  // of the prompt that are drawn
+	Windows       int           `json:"windows"` // of the text encoder that they fill
+	Cut           string        `json:"cut,omitempty"`
+	NegativeCut   string        `json:"negative_cut,omitempty"`
 	Images        []resultImage `json:"images"`
 	Latents       string        `json:"latents,omitempty"`
 	LoadSeconds   float64       `json:"load_seconds"`
@@ -215,6 +227,9 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 	if err != nil {
 		return err
 	}
+	first := seqs[0]
+	out.Tokens, out.Windows, out.Cut, out.NegativeCut = first.Tokens(), first.Windows(), first.Cut(), first.NegativeCut()
+	warnCut(e, "", out.Cut, out.NegativeCut)
 	var written []string
 	defer func() {
 		if err != nil {
@@ -253,6 +268,16 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 		return json.NewEncoder(e.stdout).Encode(out)
 	}
 	return nil
+}
+
+// warnCut tells what of the texts did not fit.
+func warnCut(e *environment, of, cut, negative string) {
+	if cut != "" {
+		fmt.Fprintf(e.stderr, "warning: %sthe prompt is too long: its end was not drawn: %q\n", of, cut)
+	}
+	if negative != "" {
+		fmt.Fprintf(e.stderr, "warning: %sthe negative prompt is too long: its end has no effect: %q\n", of, negative)
+	}
 }
 
 // size fills in a size that is not given.

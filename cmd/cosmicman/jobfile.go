@@ -106,7 +106,7 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 		return nil, err
 	}
 	l := &jobLine{number: number, name: fmt.Sprintf("%05d", number), count: 1,
-		draw: job.Drawing{Sampler: "ddim", Steps: 30, GuidanceScale: 7.5}}
+		draw: job.Drawing{Sampler: "ddim", Steps: 30, GuidanceScale: 7.5, LongPrompt: "chunk"}}
 	size, seed := "", (*uint64)(nil)
 	into := map[string]any{
 		"prompt": &l.draw.Prompt, "negative_prompt": &l.draw.NegativePrompt, "n": &l.count, "size": &size,
@@ -114,6 +114,7 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 		"guidance_scale": &l.draw.GuidanceScale, "eta": &l.draw.Eta, "seed": &seed, "model": &l.model, "name": &l.name,
 		"init_image": &l.from.init, "mask": &l.from.mask, "strength": &l.draw.Strength,
 		"output_format": &l.draw.Format, "output_compression": &l.draw.Compression,
+		"long_prompt": &l.draw.LongPrompt, "prompt_syntax": &l.draw.PromptSyntax,
 	}
 	for _, name := range order {
 		dst, known := into[name]
@@ -149,11 +150,21 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 			l.draw.Strength = maskStrength
 		}
 	}
+	for _, choice := range []struct{ name, given, one, other string }{
+		{"long_prompt", l.draw.LongPrompt, "chunk", "truncate"}, {"prompt_syntax", l.draw.PromptSyntax, "plain", "weighted"},
+	} {
+		if has(choice.name) && choice.given != choice.one && choice.given != choice.other {
+			return nil, fmt.Errorf("%s: is %.40q, expected %s or %s", choice.name, choice.given, choice.one, choice.other)
+		}
+	}
 	if _, err := imageFileOf(&l.draw); err != nil {
 		return nil, err
 	}
-	if l.draw.Format == "png" {
-		l.draw.Format = "" // it is one image, however it is asked for
+	// It is one image, however it is asked for.
+	for dst, usual := range map[*string]string{&l.draw.Format: "png", &l.draw.LongPrompt: "truncate", &l.draw.PromptSyntax: "plain"} {
+		if *dst == usual {
+			*dst = ""
+		}
 	}
 	if has("size") {
 		all := bytes.Buffer{}

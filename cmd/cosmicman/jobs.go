@@ -175,6 +175,7 @@ func (j *jobs) one(ctx context.Context, t wanted) error {
 		return nil
 	}
 	r := last.Images[0].Result
+	warnCut(j.e, file+": ", r.Cut, r.NegativeCut)
 	err = j.out.add(drawnImage{
 		Line: t.line.number, Image: t.image, File: file, Seed: r.Seed, Width: r.Width, Height: r.Height, Model: t.line.model,
 		Request: t.line.digest, Fingerprint: r.Fingerprint, Seconds: r.Seconds,

@@ -61,10 +61,16 @@ type Sequence interface {
 	Group() job.Group
 	Rows() int              // 1, or 2 with guidance
 	Calls() (done, all int) // network calls
-	Tokens() int            // real tokens of the prompt
+	Text() Text
 	// Preview returns the predicted clean latents after the last call, [channels,
 	// height, width], or nil before the first.
 	Preview() (latents []float32, shape [3]int)
+}
+
+// Text says what of an image's texts is drawn.
+type Text struct {
+	Tokens, Windows  int    // of the prompt: its own tokens, and the windows of the text encoder that they fill
+	Cut, NegativeCut string // the ends of prompt and negative prompt that did not fit, "" if all did
 }
 
 // Picture is a decoded image.

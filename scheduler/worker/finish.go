@@ -94,5 +94,5 @@ func (w *Worker) result(m *image, p Picture, name string, bytes int64) job.Resul
 	width, height := p.Size()
 	return job.Result{Artifact: name, Bytes: bytes, Seed: m.lease.Spec.Drawing.Seed + uint64(m.lease.Ref.Image),
 		Width: width, Height: height, Fingerprint: w.fingerprint,
-		Seconds: m.seconds, Tokens: m.tokens}
+		Seconds: m.seconds, Tokens: m.text.Tokens, Windows: m.text.Windows, Cut: m.text.Cut, NegativeCut: m.text.NegativeCut}
 }

@@ -78,7 +78,7 @@ func (d *device) join(m *model, i *image, seq Sequence, took time.Duration, toge
 	i.init, i.mask = nil, nil
 	i.group, i.rows = d.book.Group(seq.Group()), max(1, seq.Rows())
 	i.done, i.all = seq.Calls()
-	i.tokens = seq.Tokens()
+	i.text = seq.Text()
 	i.seconds = took.Seconds() / float64(together)
 	if g := i.lease.Spec.Drawing; g.Width == 0 && g.Height == 0 && g.Init == "" {
 		m.height, m.width = i.group.Height, i.group.Width

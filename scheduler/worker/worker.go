@@ -61,7 +61,7 @@ type image struct {
 	alone    bool
 	done     int // network calls
 	all      int
-	tokens   int
+	text     Text
 	seconds  float64
 	told     time.Time
 	previews int

@@ -245,8 +245,10 @@ func (s *Sequence) Rows() int {
 // Calls implements worker.Sequence.
 func (s *Sequence) Calls() (done, all int) { return s.done, s.Start.Drawing.Steps }
 
-// Tokens implements worker.Sequence.
-func (s *Sequence) Tokens() int { return len(s.Start.Drawing.Prompt) }
+// Text implements worker.Sequence: a token is a byte.
+func (s *Sequence) Text() worker.Text {
+	return worker.Text{Tokens: len(s.Start.Drawing.Prompt), Windows: 1}
+}
 
 // Preview implements worker.Sequence.
 func (s *Sequence) Preview() ([]float32, [3]int) {
