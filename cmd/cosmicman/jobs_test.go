@@ -226,6 +226,26 @@ func TestJobsBeginFromFiles(t *testing.T) {
 	}
 }
 
+func TestLinesOfLongPrompts(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"prompt": "a"}`: "chunk, ",
+		`{"prompt": "a", "long_prompt": "truncate"}`:                           ", ",
+		`{"prompt": "a", "long_prompt": "chunk", "prompt_syntax": "weighted"}`: "chunk, weighted",
+		`{"prompt": "a", "prompt_syntax": "plain"}`:                            "chunk, ",
+		`{"prompt": "a", "long_prompt": "wrap"}`:                               `long_prompt: is "wrap", expected chunk or truncate`,
+		`{"prompt": "a", "prompt_syntax": ""}`:                                 `prompt_syntax: is "", expected plain or weighted`,
+	} {
+		l, err := parseJob([]byte(text), 1)
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = l.draw.LongPrompt + ", " + l.draw.PromptSyntax
+		}
+		if got != want {
+			t.Errorf("%s: %s, expected %s", text, got, want)
+		}
+	}
+}
+
 func TestInterruptedJobsKeepWhatIsDone(t *testing.T) {
 	model, dir := tiny(t, "tiny-sd"), t.TempDir()
 	path := jobFile(t, `{"prompt": "first", "size": "64x64", "steps": 2}`, `{"prompt": "second", "size": "320x320", "steps": 200}`)

@@ -194,7 +194,7 @@ func TestResultsSayWhatWasDrawn(t *testing.T) {
 		for i, e := range b.source.of(id) {
 			r := e.result
 			names[r.Artifact] = true
-			if r.Seed != 40+uint64(i) || r.Width != 512 || r.Height != 512 || r.Fingerprint != "made-up" || r.Tokens != 8 || r.Bytes == 0 {
+			if r.Seed != 40+uint64(i) || r.Width != 512 || r.Height != 512 || r.Fingerprint != "made-up" || r.Tokens != 8 || r.Windows != 1 || r.Bytes == 0 {
 				t.Errorf("result %+v", r)
 			}
 			// Between a whole batch's time and half of it, and its decode.
