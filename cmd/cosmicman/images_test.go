@@ -5,10 +5,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"image"
+	"image/color"
 	_ "image/jpeg"
-	_ "image/png"
+	"image/png"
 	"io"
+	"mime/multipart"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -66,6 +70,92 @@ func TestImagesAsTheServerIsTold(t *testing.T) {
 		code, a := s.said(t, "/v1/images/generations", body)
 		if e, _ := a["error"].(map[string]any); code != 400 && code != 404 || e["param"] != param {
 			t.Errorf("%s: %d %v", body, code, a)
+		}
+	}
+	s.stop(t)
+}
+
+// An edit draws what generate draws from the same picture and mask, though the one
+// marks by transparency and the other by white.
+func TestEditsDrawWhatGenerateDraws(t *testing.T) {
+	model, dir := tiny(t, "tiny-sd"), t.TempDir()
+	s := serving(t, t.TempDir(), "--model", model)
+	file := func(name string, at func(x, y int) color.NRGBA) []byte {
+		m := image.NewNRGBA(image.Rect(0, 0, 72, 64))
+		for y := range 64 {
+			for x := range 72 {
+				m.SetNRGBA(x, y, at(x, y))
+			}
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	picture := file("in.png", func(x, y int) color.NRGBA { return color.NRGBA{uint8(3 * x), uint8(4 * y), 90, 255} })
+	mask := file("alpha.png", func(x, _ int) color.NRGBA {
+		return color.NRGBA{40, 50, 60, map[bool]uint8{true: 0, false: 255}[x < 40]}
+	})
+	file("white.png", func(x, _ int) color.NRGBA {
+		v := map[bool]uint8{true: 255, false: 0}[x < 40]
+		return color.NRGBA{v, v, v, 255}
+	})
+	for name, v := range map[string]struct {
+		route    string
+		form     []string
+		mask     bool
+		generate []string
+	}{
+		"edit":      {"edits", []string{"prompt", "a red hat", "strength", "0.6"}, false, []string{"--prompt", "a red hat", "--strength", "0.6"}},
+		"inpaint":   {"edits", []string{"prompt", "a red hat"}, true, []string{"--prompt", "a red hat", "--mask", filepath.Join(dir, "white.png"), "--strength", "1"}},
+		"variation": {"variations", nil, false, []string{"--prompt", "", "--strength", "0.8"}},
+	} {
+		var body bytes.Buffer
+		w := multipart.NewWriter(&body)
+		part := func(name string, data []byte) {
+			p, err := w.CreateFormFile(name, "x")
+			if err == nil {
+				_, err = p.Write(data)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		part("image", picture)
+		if v.mask {
+			part("mask", mask)
+		}
+		for i, form := 0, append(v.form, "seed", "9", "steps", "6", "response_format", "b64_json"); i < len(form); i += 2 {
+			if err := w.WriteField(form[i], form[i+1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.Post(s.url+"/v1/images/"+v.route, w.FormDataContentType(), &body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a answered
+		err = json.NewDecoder(res.Body).Decode(&a)
+		if cerr := res.Body.Close(); err != nil || cerr != nil || res.StatusCode != 200 || len(a.Data) != 1 {
+			t.Fatalf("%s: %d %+v, %v", name, res.StatusCode, a.Error, err)
+		}
+		out := filepath.Join(dir, name+".png")
+		var said bytes.Buffer
+		e := &environment{stdout: &said, stderr: &said, getenv: os.Getenv}
+		if code := run(t.Context(), e, append([]string{"generate", "--library", library(t), "--model", model, "--seed", "9", "--steps", "6", "--width", "72", "--height", "64",
+			"--init-image", filepath.Join(dir, "in.png"), "--output", out}, v.generate...)); code != 0 {
+			t.Fatalf("%s: %s", name, &said)
+		}
+		want, err := os.ReadFile(out)
+		if err != nil || !bytes.Equal(a.Data[0].B64JSON, want) {
+			t.Errorf("%s: another image than generate's, %v", name, err)
 		}
 	}
 	s.stop(t)
