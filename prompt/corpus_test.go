@@ -152,6 +152,8 @@ func TestCorpora(t *testing.T) {
 	}{
 		{"captions.txt", 0.99, 0.98, 0.97},
 		{"sentences.txt", 0.95, 0.94, 0.92},
+		{"held_captions.txt", 0.97, 0.95, 0.95},
+		{"held_sentences.txt", 0.90, 0.90, 0.90},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			var s score
