@@ -70,7 +70,7 @@ func chunks(items []item) []*chunk {
 		adjective := false // "a smiling man", "a long draped dress"
 		switch it.kind() {
 		case kindWear, kindPose, kindHold, kindFunction:
-			adjective = i > 0 && items[i-1].kind() == kindDeterminer || it.modifies() && open != nil && open.headless()
+			adjective = it.glued && open != nil && it.kind() != kindWear || i > 0 && items[i-1].kind() == kindDeterminer || it.modifies() && open != nil && open.headless()
 		}
 		if it.content() || adjective {
 			if open == nil || len(open.items) == longestChunk {

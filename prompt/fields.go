@@ -3,6 +3,7 @@ package prompt
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -273,7 +274,16 @@ func resolveKey(at string, g Group, name string) (string, error) {
 			return key, nil
 		}
 	}
-	return "", unknown(at+"."+shown(name), name, groupTable[g].keys)
+	names := slices.Clone(groupTable[g].keys)
+	for _, alias := range slices.Sorted(maps.Keys(keyAliases)) {
+		if slices.ContainsFunc(keyAliases[alias], g.has) {
+			names = append(names, alias)
+		}
+	}
+	if near := nearest(name, names); near != "" {
+		return "", faultf(at+"."+shown(name), "is unknown; did you mean %s?", near)
+	}
+	return "", faultf(at+"."+shown(name), "is unknown, expected %s", english(groupTable[g].keys))
 }
 
 func underscored(name string) string { return strings.NewReplacer(" ", "_", "-", "_").Replace(name) }

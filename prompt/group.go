@@ -106,6 +106,8 @@ func (g Group) keyOf(key string) string {
 		key = "boots_length"
 	case key == "cut" && g == Bottom:
 		key = "bottom_shape"
+	case key == "graphic" && !g.has(key):
+		key = "pattern"
 	case key == "overall" && g == Style:
 		key = "style"
 	case g == Hair && strings.HasPrefix(key, "hair "):

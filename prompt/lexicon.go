@@ -11,7 +11,8 @@ import (
 
 // The lexicon is lists of words. A file has sections, "[noun tops]", each with entries
 // that commas or line ends separate; "tee > t-shirt" gives a word the value of another; "#"
-// begins a comment. Hyphens stand for spaces, and of nouns the plural is made here. A word
+// begins a comment. Hyphens stand for spaces, and of nouns the plural is made here,
+// but for "jogger!". A word
 // may be in several sections: then it has several senses.
 //
 //go:embed lexicon/*.txt
@@ -98,8 +99,9 @@ func readLexicon() (*node, error) {
 
 // entry is one entry of a file.
 type entry struct {
-	words []string
-	sense sense
+	words  []string
+	sense  sense
+	single bool
 }
 
 // lexiconOrder is the order of a word's senses: the first one counts where the text does not decide.
@@ -140,12 +142,13 @@ func (l *lists) read(text string) error {
 func (l *lists) enter(section sense, text string) {
 	text, value, valued := strings.Cut(text, ">")
 	text, value = strings.TrimSpace(text), strings.TrimSpace(value)
+	text, single := strings.CutSuffix(text, "!")
 	written := false
 	if !valued {
 		value, written = spelled(section, text)
 	}
 	e := entry{words: strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '-' }), sense: section}
-	e.sense.written = written
+	e.sense.written, e.single = written, single
 	switch {
 	case e.sense.kind != kindPerson:
 		e.sense.value = value
@@ -237,7 +240,7 @@ func readSection(head string) (sense, error) {
 // add enters one entry, of nouns the plural as well.
 func (n *node) add(e entry) {
 	n.enter(e.words, e.sense)
-	if k := e.sense.kind; k.head() && k != kindShot && k != kindDecade {
+	if k := e.sense.kind; k.head() && !e.single && k != kindShot && k != kindDecade {
 		last := len(e.words) - 1
 		for _, many := range plurals(e.words[last]) {
 			n.enter(append(slices.Clone(e.words[:last]), many), e.sense)

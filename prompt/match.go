@@ -127,7 +127,7 @@ func suffixed(items *[]item, it item) bool {
 	}
 	before := &(*items)[last]
 	suffix := it.senses[slices.IndexFunc(it.senses, func(s sense) bool { return s.kind == kindSuffix })]
-	if !before.content() || !it.glued && !before.modifies() {
+	if !before.content() || !it.glued && (suffix.key != "haircolor" || !before.modifies()) {
 		return false
 	}
 	value := before.text
@@ -174,7 +174,7 @@ var endings = []struct {
 var notGuessed = map[string]bool{
 	"that": true, "chat": true, "what": true, "boat": true, "human": true, "german": true, "roman": true, "ottoman": true, "address": true,
 	"reboot": true, "omen": true, "specimen": true, "abdomen": true, "acumen": true, "somewhat": true, "combat": true, "regimen": true,
-	"talisman": true, "caiman": true, "shaman": true, "cowgirl": true, "amen": true, "ramen": true, "undress": true, "cyclamen": true,
+	"talisman": true, "caiman": true, "shaman": true, "cowgirl": true, "amen": true, "ramen": true, "undress": true, "cyclamen": true, "snowman": true, "snowmen": true, "doorman": true,
 }
 
 func guess(text string) []sense {

@@ -52,6 +52,7 @@ type resolver struct {
 	free   int    // the last noun phrase that was left unassigned
 
 	anywhere bool // a background was found
+	anybody  bool // a face was found
 }
 
 func (r *resolver) run() {
@@ -111,6 +112,7 @@ func (r *resolver) add(np *nounPhrase, g Group) *found {
 	f := &found{group: g, start: np.start(), end: np.end(), attributes: map[string]string{}, segment: np.segment, sentence: np.sentence, np: r.i}
 	r.found = append(r.found, f)
 	r.last = f
+	r.anybody = r.anybody || g == Face
 	for _, it := range np.items {
 		it.used = true
 	}
@@ -154,8 +156,14 @@ func (r *resolver) noun(np *nounPhrase, head sense) bool {
 		f.describe(np.modifiers())
 		return true
 	}
-	f := r.add(np, g)
 	last := len(np.heads) - 1
+	if np.tail && r.continues(np) && r.last.group == g && r.last.attributes["type"] == np.heads[last].valueOf(head) {
+		// "ankle boots black boots"
+		r.extend(r.last, np)
+		r.last.describe(np.modifiers())
+		return true
+	}
+	f := r.add(np, g)
 	f.describe(np.modifiers())
 	f.describe(np.heads[:last]) // "turtleneck sweater"
 	switch {
@@ -167,7 +175,9 @@ func (r *resolver) noun(np *nounPhrase, head sense) bool {
 			if s, ok := it.head(); !ok || s.kind != kindNoun || s.group == Hair || it.modifies() {
 				break
 			}
-			name = it.written + " " + name
+			if it.written != name {
+				name = it.written + " " + name
+			}
 		}
 		if !groupTable[g].fixed || !sameNoun(name, groupTable[g].noun) {
 			f.attributes["type"] = name
@@ -191,8 +201,13 @@ func (f *found) bootsLength() {
 }
 
 func (r *resolver) hairStyles(f *found, np *nounPhrase) {
+	var styles []string
 	for _, it := range np.heads {
 		if s, ok := it.head(); ok && s.kind == kindNoun && s.group == Hair && s.value != "hair" {
+			if styles == nil {
+				delete(f.attributes, "style") // of "a sleek bob" the bob
+			}
+			styles = append(styles, s.value)
 			f.set("style", s.value)
 		}
 	}
@@ -475,6 +490,10 @@ func (r *resolver) headless(np *nounPhrase) bool {
 			f.set("style", r.lower(np.items[0].start, np.end()))
 			return true
 		}
+		if np.det >= 0 && r.inBackgroundsPlace(np) {
+			r.background(np)
+			return true
+		}
 		return false
 	}
 	return r.unknown(np)
@@ -498,6 +517,9 @@ func (r *resolver) unknown(np *nounPhrase) bool {
 	switch {
 	case r.other(np):
 		return true
+	case r.anyone(np):
+		r.add(np, Face).describe(np.items)
+		return true
 	case np.held || np.wear:
 		return false
 	case np.preposition == "of" && r.continues(np) && r.last.group.worn():
@@ -519,6 +541,27 @@ func (r *resolver) unknown(np *nounPhrase) bool {
 	return false
 }
 
+// anyone reports whether a phrase is about a person whom the lexicon doesn't know: "a Brazilian capoeirista",
+// and the first words of a text, "A glassblower".
+func (r *resolver) anyone(np *nounPhrase) bool {
+	last := np.items[len(np.items)-1]
+	if last.known() || np.spatial || np.preposition == "in" || np.preposition == "with" || np.wear || np.held || np.tail {
+		return false
+	}
+	if np.some("country", "age") {
+		return true
+	}
+	if r.anybody || np.det < 0 || np.chunk.last {
+		return false
+	}
+	for _, end := range []string{"er", "or", "ist", "ian", "ess", "eer", "ant", "star"} {
+		if strings.HasSuffix(last.text, end) {
+			return true
+		}
+	}
+	return false
+}
+
 // dressed reports whether adjectives speak of cloth.
 func (r *resolver) dressed(np *nounPhrase) bool {
 	return np.some("color", "pattern", "material", "sleeve_length", "collar_shape", "cut")
@@ -527,10 +570,18 @@ func (r *resolver) dressed(np *nounPhrase) bool {
 // inBackgroundsPlace reports whether a phrase stands where captions have the background: right behind the face or the body
 // shape, all of it between commas, in a text that has none yet.
 func (r *resolver) inBackgroundsPlace(np *nounPhrase) bool {
-	if !np.empty && np.det < 0 || !np.comma || !np.chunk.last || r.last == nil || r.last.inner || r.last.np != r.i-1 || np.posed || np.held || np.function {
+	if !np.empty && np.det < 0 || !np.comma || np.posed || np.held || np.function || r.i == 0 {
 		return false
 	}
-	if r.last.group != Face && r.last.group != BodyShape || r.last.segment != np.segment-1 {
+	if before := r.nps[r.i-1]; before.segment != np.segment-1 || before.sentence != np.sentence {
+		return false
+	}
+	switch {
+	case r.last == nil:
+		if r.i != 1 || r.parsed.Shot == "" {
+			return false
+		}
+	case r.last.inner || r.last.np != r.i-1 || r.last.group != Face && r.last.group != BodyShape:
 		return false
 	}
 	return !r.anywhere

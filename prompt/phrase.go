@@ -1,6 +1,9 @@
 package prompt
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // nounPhrase is a head with what stands before it, or words without a head.
 type nounPhrase struct {
@@ -74,18 +77,29 @@ func (np *nounPhrase) known() bool {
 	return !slices.ContainsFunc(np.items, func(it *item) bool { return !it.known() })
 }
 
+// verbal reports whether a word is, behind what is worn, more likely a verb than a plural: "a man in a scarf smokes".
+func verbal(it *item) bool {
+	return strings.HasSuffix(it.text, "s") && !strings.Contains(it.text, " ") && !it.is(kindNoun) && !it.is(kindPerson) && !it.is(kindShot)
+}
+
 // nounPhrases cuts chunks where a head is followed by something else.
 func nounPhrases(chunks []*chunk) []*nounPhrase {
 	var out []*nounPhrase
 	for _, c := range chunks {
 		np := &nounPhrase{chunk: c, lead: c.lead}
 		for i, it := range c.items {
-			head := false
+			head, verb := false, false
 			if s, ok := it.head(); ok {
 				// "black leather": what is both is a head only where nothing follows that it could be said of.
 				head = it.kindFirst(s.kind) || i == len(c.items)-1 && (len(np.heads) == 0 || np.heads[len(np.heads)-1] == c.items[i-1]) && (s.kind != kindPart || len(np.items) > 0 && !np.all("shape"))
 			}
-			if !head && len(np.heads) > 0 {
+			if i+1 < len(c.items) && c.items[i+1].glued {
+				head = false // "sun-bleached"
+			}
+			if head && len(np.heads) > 0 && np.heads[len(np.heads)-1].is(kindNoun) && verbal(it) {
+				head, verb = false, true
+			}
+			if (!head || verb) && len(np.heads) > 0 {
 				out = append(out, np)
 				np = &nounPhrase{chunk: c, lead: lead{start: it.start, det: -1, prepStart: -1, empty: true}, tail: true}
 			}

@@ -65,7 +65,7 @@ var (
 	sleeveValues   = []string{"sleeveless", "short sleeve", "long sleeve"}
 	collarValues   = []string{"scoop neckline", "v neckline", "high neck", "round neck", "turtleneck", "collared", "square neckline"}
 	lengthValues   = []string{"short", "midi", "maxi"}
-	graphicValues  = []string{"graphic", "logo", "text", "cartoon"}
+	graphicValues  = []string{"graphic", "logo", "cartoon"}
 )
 
 // valueTable holds the values that the authors' captions are known to have and common ones of their kind.
