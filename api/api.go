@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"cosmicman/job"
+	"cosmicman/tokenizer"
 )
 
 // Queue accepts jobs and tells how far they are. Errors are *[job.Error] or wrap
@@ -56,6 +57,9 @@ type Config struct {
 	Prepare func(ctx context.Context, s *job.Spec, like image.Point) error
 	// Models lists what can be drawn with, the default first; nil: nothing.
 	Models func(ctx context.Context) ([]Model, error)
+	// Tokenizer is that of a model's first text encoder, the default model's for ""; nil:
+	// CLIP's for all.
+	Tokenizer func(ctx context.Context, model string) (*tokenizer.Tokenizer, error)
 	// Ready says why no image can be drawn now; nil: one can. nil itself: never ready.
 	Ready func(ctx context.Context) error
 	// Stopping ends when no more jobs are accepted, Stopped when those that were are
@@ -103,6 +107,8 @@ type Config struct {
 //	POST /v1/images/edits       from a picture and text
 //	POST /v1/images/variations  from a picture
 //	GET  /v1/images/files/{name} what the URLs in answers point to
+//	POST /v1/prompts            what is understood of a prompt
+//	GET  /v1/prompts            what body and outfit may say
 //	GET  /v1/models, /v1/models/{id} what can be drawn with
 //	GET, DELETE /v1/jobs/{id}   how far a job is; cancel it
 //	GET  /v1/jobs/{id}/events   the same as it happens
@@ -149,6 +155,8 @@ func newRoutes(c Config) *echo.Echo {
 	e.POST(routePaths[variations], s.variations)
 	e.GET(filesPath+":name", s.file)
 	e.HEAD(filesPath+":name", s.file)
+	e.POST(promptsPath, s.explain)
+	e.Match(read, promptsPath, s.vocabulary)
 	e.Match(read, modelsPath, s.listModels)
 	e.Match(read, modelsPath+"/*", s.getModel)
 	e.Match(read, jobsPath+":id", s.getJob)

@@ -147,7 +147,7 @@ func onlyOf(content tree) any {
 	return tree{}
 }
 
-// bodies describes the routes that make images, from the table of fields.
+// bodies describes the routes whose bodies are read by the table of fields.
 func bodies(paths, schemas tree) {
 	for on, path := range routePaths {
 		item, is := paths[path].(tree)
@@ -156,7 +156,8 @@ func bodies(paths, schemas tree) {
 		}
 		op := item["post"].(tree)
 		schema := bodySchema(on)
-		name := strings.ToUpper(path[len("/v1/images/"):][:1]) + path[len("/v1/images/")+1:]
+		word := path[strings.LastIndexByte(path, '/')+1:]
+		name := strings.ToUpper(word[:1]) + word[1:]
 		content := tree{}
 		if on != variations {
 			body := schema
@@ -166,7 +167,7 @@ func bodies(paths, schemas tree) {
 			schemas[name+"Body"] = body
 			content["application/json"] = tree{"schema": ref(name + "Body")}
 		}
-		if on != generations {
+		if on == edits || on == variations {
 			schemas[name+"Form"] = withFiles(schema, on)
 			form := tree{"schema": ref(name + "Form")}
 			if on == edits { // objects stand in a form as JSON
@@ -175,6 +176,9 @@ func bodies(paths, schemas tree) {
 			content["multipart/form-data"] = form
 		}
 		op["requestBody"] = tree{"required": true, "content": content}
+		if on == prompts {
+			continue
+		}
 		op["parameters"] = []any{
 			tree{"name": "Idempotency-Key", "in": "header", "schema": tree{"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
 				"description": "A request that is sent again with its key is answered with the first one's images."},
@@ -199,7 +203,7 @@ func bodySchema(on routes) tree {
 		}
 	}
 	s := tree{"type": "object", "properties": properties, "additionalProperties": false}
-	if on == edits || on == generations {
+	if on != variations {
 		s["anyOf"] = []any{tree{"required": []any{"prompt"}}, tree{"required": []any{"body"}}, tree{"required": []any{"outfit"}}}
 	}
 	return s

@@ -20,18 +20,20 @@ const (
 	maxGuidance = 100
 )
 
-// routes is a set of the routes that make images.
+// routes is a set of the routes whose bodies the table of fields describes.
 type routes uint8
 
 const (
 	generations routes = 1 << iota
 	edits
 	variations
+	prompts    // makes none, and reads what is said of them
 	everywhere = generations | edits | variations
 )
 
 var routePaths = map[routes]string{
 	generations: "/v1/images/generations", edits: "/v1/images/edits", variations: "/v1/images/variations",
+	prompts: promptsPath,
 }
 
 // field is one field of the bodies, JSON and forms alike. What it may be follows
@@ -49,9 +51,9 @@ type field struct {
 
 // fields are all fields but the pictures: see inputs.go for image, images and mask.
 var fields = []field{
-	{name: "prompt", on: generations | edits, into: func(r *request) any { return &r.Prompt }, max: maxPrompt,
+	{name: "prompt", on: generations | edits | prompts, into: func(r *request) any { return &r.Prompt }, max: maxPrompt,
 		doc: "What is drawn. Required, unless body or outfit is given: then it is appended to their caption."},
-	{name: "model", on: everywhere, into: func(r *request) any { return &r.Model }, fallback: "the server's first",
+	{name: "model", on: everywhere | prompts, into: func(r *request) any { return &r.Model }, fallback: "the server's first",
 		doc: "The name of a model, see GET /v1/models, or an alias of one."},
 	{name: "n", on: everywhere, into: func(r *request) any { return &r.Count }, min: 1, max: maxImages, fallback: "1",
 		doc: "How many images. Image i has seed + i."},
@@ -97,13 +99,13 @@ var fields = []field{
 		doc: "The same seed and settings draw the same image."},
 	{name: "strength", on: edits | variations, into: func(r *request) any { return &r.Strength }, above: true, max: 1, fallback: "0.8; 1 with a mask",
 		doc: "How much of the image may change: the share of the steps that is taken."},
-	{name: "body", on: generations | edits, into: func(r *request) any { return &r.Body },
+	{name: "body", on: generations | edits | prompts, into: func(r *request) any { return &r.Body },
 		doc: "Who is drawn: an object of shot, country, age, gender, shape, hair, background."},
-	{name: "outfit", on: generations | edits, into: func(r *request) any { return &r.Outfit },
+	{name: "outfit", on: generations | edits | prompts, into: func(r *request) any { return &r.Outfit },
 		doc: "What they wear: an object of garments, each a string or an object of its attributes."},
-	{name: "long_prompt", on: generations | edits, into: func(r *request) any { return &r.LongPrompt }, choices: []string{"chunk", "truncate"}, fallback: "chunk",
+	{name: "long_prompt", on: generations | edits | prompts, into: func(r *request) any { return &r.LongPrompt }, choices: []string{"chunk", "truncate"}, fallback: "chunk",
 		doc: "What becomes of text beyond the text encoder's 75 tokens: several windows, or it is cut off. What is cut is told in warnings."},
-	{name: "prompt_syntax", on: generations | edits, into: func(r *request) any { return &r.PromptSyntax }, choices: []string{"plain", "weighted"}, fallback: "plain",
+	{name: "prompt_syntax", on: generations | edits | prompts, into: func(r *request) any { return &r.PromptSyntax }, choices: []string{"plain", "weighted"}, fallback: "plain",
 		doc: "weighted: (red dress:1.3) is emphasis. plain: parentheses are text."},
 }
 

@@ -59,12 +59,7 @@ func (s *server) limited(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 func draws(route string) bool {
-	for _, path := range routePaths {
-		if route == path {
-			return true
-		}
-	}
-	return false
+	return route == routePaths[generations] || route == routePaths[edits] || route == routePaths[variations]
 }
 
 func limitReached(after time.Duration, message string) error {

@@ -210,6 +210,9 @@ func (m *Model) NativeSize() (width, height int) {
 	return int(w) * f, int(h) * f
 }
 
+// Tokenizer returns that of the first text encoder.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.texts[0].tokenizer }
+
 // Close frees the sessions.
 func (m *Model) Close() error {
 	errs := []error{m.unet.close(), m.decoder.close(), m.encoder.close()}

@@ -12,7 +12,9 @@ import (
 	"cosmicman/api"
 	"cosmicman/diffusion"
 	"cosmicman/inference"
+	"cosmicman/job"
 	"cosmicman/scheduler"
+	"cosmicman/tokenizer"
 )
 
 // facts tell of the models whose files are here.
@@ -84,4 +86,24 @@ func (c *catalogue) list(ctx context.Context) ([]api.Model, error) {
 		}
 	}
 	return out, nil
+}
+
+// tokenizer is that of a model whose files are here, and CLIP's of another that can be
+// drawn with, or where there is none.
+func (c *catalogue) tokenizer(ctx context.Context, model string) (*tokenizer.Tokenizer, error) {
+	s := job.Spec{Model: cmp.Or(c.aliases[model], model)}
+	if s.Model == "" && len(c.names) > 0 {
+		s.Model = c.names[0]
+	}
+	if m := c.known[s.Model]; m != nil {
+		return m.Tokenizer(), nil
+	}
+	if s.Model == "" {
+		return tokenizer.Default(), nil
+	}
+	stats, err := c.glance(ctx)
+	if err == nil {
+		err = offered(stats, c.names, &s)
+	}
+	return tokenizer.Default(), err
 }
