@@ -13,7 +13,7 @@ export CGO_ENABLED := 1
 # A clone that belongs to another user must build too.
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
-SWAG = $(GO) tool -modfile=tools/go.mod swag init --quiet --v3.1 -g doc.go -d api,job --outputTypes json
+SWAG = $(GO) tool -modfile=tools/go.mod swag init --quiet --v3.1 -g doc.go -d api,job,prompt --outputTypes json
 
 .PHONY: help build run test test-long test-clients openapi bench lint deploy-check runtime redis clean
 
