@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -107,7 +108,7 @@ func (t *imageStream) follow(ctx context.Context, last job.Status, updates <-cha
 }
 
 func (t *imageStream) update(ctx context.Context, u job.Update) error {
-	if p := u.Preview; p != nil && p.Kind == job.Partial && p.Image < len(t.told) && !t.told[p.Image] && p.Index >= t.next[p.Image] {
+	if p := u.Preview; p != nil && t.wants(p) {
 		t.next[p.Image] = p.Index + 1
 		e := t.event("partial_image", &u.Status, p.Image, p.Data)
 		e.PartialIndex = &p.Index
@@ -136,6 +137,11 @@ func (t *imageStream) update(ctx context.Context, u job.Update) error {
 		}
 	}
 	return nil
+}
+
+// wants is of partial images, in their order, of what is not completed.
+func (t *imageStream) wants(p *job.Preview) bool {
+	return p.Kind == job.Partial && strings.HasPrefix(p.Type, "image/") && p.Image < len(t.told) && !t.told[p.Image] && p.Index >= t.next[p.Image]
 }
 
 func (t *imageStream) event(kind string, st *job.Status, image int, data []byte) *imageEvent {
