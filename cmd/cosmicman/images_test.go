@@ -33,7 +33,7 @@ func (s *servedSite) said(t *testing.T, path, body string) (int, map[string]any)
 }
 
 func TestImagesAsTheServerIsTold(t *testing.T) {
-	s := serving(t, t.TempDir(), "--model", tiny(t, "tiny-sd"), "--alias", "gpt-image-1=tiny", "--max-size", "tiny=128", "--public-url", "https://images.example.org/")
+	s := serving(t, t.TempDir(), "--model", tiny(t, "tiny-sd"), "--alias", "gpt-image-1=tiny", "--max-size", "tiny=128", "--public-url", "https://images.example.org/", "--fetch-urls")
 
 	code, a := s.said(t, "/v1/images/generations", `{"model": "gpt-image-1", "prompt": "a headshot of a child", "size": "auto", "steps": 2, "seed": 3, "output_format": "jpeg", "output_compression": 80}`)
 	if code != 200 || a["model"] != "tiny" || a["size"] != "64x64" || a["output_format"] != "jpeg" || a["warnings"] != nil {
@@ -71,6 +71,11 @@ func TestImagesAsTheServerIsTold(t *testing.T) {
 		if e, _ := a["error"].(map[string]any); code != 400 && code != 404 || e["param"] != param {
 			t.Errorf("%s: %d %v", body, code, a)
 		}
+	}
+	// URLs are fetched, though not from here.
+	code, a = s.said(t, "/v1/images/edits", `{"prompt": "p", "images": [{"image_url": "`+s.url+`/"}]}`)
+	if e, _ := a["error"].(map[string]any); code != 400 || !strings.Contains(e["message"].(string), "public http or https address") {
+		t.Errorf("%d %v", code, a)
 	}
 	s.stop(t)
 }

@@ -188,7 +188,7 @@ func (s *server) supervisor(out *locked) *supervisor {
 
 func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.Config {
 	c := api.Config{
-		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL,
+		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL, FetchURLs: s.images.fetch,
 		Prepare: s.images.prepare(models), Ready: models.ready, Models: models.list, Tokenizer: models.tokenizer,
 		Log: s.log, Meter: s.meter.Begin, Trace: s.traces.Request,
 	}
