@@ -171,7 +171,7 @@ class Jobs(unittest.TestCase):
     def test_asynchronous(self):
         raw = client().images.with_raw_response.generate(prompt="p", extra_headers={"Prefer": "respond-async"}, **QUICK)
         self.assertEqual(raw.http_response.status_code, 202)
-        where = raw.headers["location"]
+        where = raw.headers["location"].removeprefix("/v1")
         deadline = time.time() + 60
         while True:
             job = client().get(where, cast_to=object, options={"headers": {}})
