@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
 // maxBody is for bodies without pictures: both prompts at their longest fit in, even
 // with every character escaped.
 const maxBody = 1 << 20
+
+// drainFor is how long a client that is refused may go on sending.
+const drainFor = 20 * time.Second
 
 // readJSON reads a body strictly: JSON, UTF-8, one object of at most limit bytes,
 // each field once. The fields are in the order in which they were given.
@@ -25,17 +28,31 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]member, er
 	if err := plainEncoding(r); err != nil {
 		return nil, err
 	}
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, &apiError{status: http.StatusRequestEntityTooLarge, kind: "invalid_request_error", message: fmt.Sprintf("the body is over %d bytes", limit)}
+		return nil, tooLarge(limit)
 	case err != nil:
 		return nil, invalid("", "the body could not be read")
 	case !utf8.Valid(body):
 		return nil, invalid("", "the body is not UTF-8")
 	}
 	return object(body)
+}
+
+// drain reads the rest of a body that is refused, up to the longest that is read from
+// anybody: clients write it to its end before they read an answer, and would be told
+// of a broken connection instead. Who waits for a word to go on is not given it.
+func drain(w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainFor)) // the server sets its own for the next request
+	_, _ = io.CopyN(io.Discard, r.Body, maxForm)
 }
 
 // mediaType is the Content-Type without its parameters, "" for one that is none.

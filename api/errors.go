@@ -103,6 +103,7 @@ func (s *server) fail(err error, c echo.Context) {
 	if e.status >= http.StatusInternalServerError {
 		s.fault(c, "a request failed", err)
 	}
+	drain(c.Response(), r)
 	h := c.Response().Header()
 	if e.retryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(e.retryAfter.Seconds())), 10))
