@@ -13,6 +13,7 @@ type lead struct {
 	and         bool // nothing but "and"
 	function    bool // is, who, she ...
 	held        bool // holding
+	negated     bool // no, without
 	posed       bool
 	comma       bool // a mark is in it
 	first       bool // of a sentence
@@ -28,6 +29,7 @@ type chunk struct {
 	lead
 	segment  int // counts commas and sentences
 	sentence int
+	until    int // byte where the segment ends
 	items    []*item
 	last     bool // of its segment
 }
@@ -60,6 +62,7 @@ func (c *chunk) hasHead() bool {
 func chunks(items []item) []*chunk {
 	var out []*chunk
 	segment, sentence := 0, 0
+	ended := 0 // chunks whose segment has ended
 	fresh := func() lead { return lead{start: -1, det: -1, prepStart: -1, empty: true} }
 	next := fresh()
 	next.first = true
@@ -91,6 +94,9 @@ func chunks(items []item) []*chunk {
 			if n := len(out); n > 0 && out[n-1].segment == segment {
 				out[n-1].last = true
 			}
+			for ; ended < len(out); ended++ {
+				out[ended].until = items[i-1].end
+			}
 			segment++
 			if k == kindStop {
 				sentence++
@@ -102,6 +108,9 @@ func chunks(items []item) []*chunk {
 		}
 		if next.start < 0 {
 			next.start = it.start
+		}
+		if it.text == "no" || it.text == "without" {
+			next.negated = true
 		}
 		if k == kindAnd {
 			ands++
@@ -130,6 +139,9 @@ func chunks(items []item) []*chunk {
 	if n := len(out); n > 0 {
 		out[n-1].last = true
 	}
+	for ; ended < len(out); ended++ {
+		out[ended].until = items[len(items)-1].end
+	}
 	return mergeLists(out)
 }
 
@@ -145,7 +157,7 @@ func mergeLists(in []*chunk) []*chunk {
 			j := i
 			for ; j < len(in) && len(c.items)+len(in[j].items) <= longestChunk && in[j].joins(c, open); j++ {
 				c.items = append(c.items, in[j].items...)
-				c.last, c.segment = in[j].last, in[j].segment
+				c.last, c.segment, c.until = in[j].last, in[j].segment, in[j].until
 				if !in[j].headless() {
 					j++
 					break

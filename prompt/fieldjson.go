@@ -107,7 +107,7 @@ func nearest(name string, names []string) string {
 	for _, n := range names {
 		d := editDistance(name, n)
 		if strings.HasPrefix(n, name) && len(name) >= 3 || strings.HasPrefix(name, n) && len(n) >= 3 {
-			d = min(d, 1)
+			d = min(d, 2)
 		}
 		if d < distance && d < max(len(name), len(n)) {
 			best, distance = n, d

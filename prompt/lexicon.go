@@ -28,7 +28,8 @@ const (
 	kindFeature               // of a face: eyes, beard
 	kindFigure                // of a body: build, figure
 	kindStyleNoun             // style, outfit
-	kindPlace                 // where it is, when, and what stands there
+	kindPlace                 // where it is, and when
+	kindProp                  // what may stand there: a chair, a lantern
 	kindBodyPart              // shoulders, waist
 	kindPart                  // of a garment: sleeves, collar, pattern; key is the attribute
 	kindOther                 // what has no group: glasses, a dog, "high quality"
@@ -208,7 +209,7 @@ func (l *lists) composed(e entry) bool {
 }
 
 var sectionKinds = map[string]kind{
-	"noun": kindNoun, "person": kindPerson, "feature": kindFeature, "figure": kindFigure, "stylenoun": kindStyleNoun, "place": kindPlace,
+	"noun": kindNoun, "person": kindPerson, "feature": kindFeature, "figure": kindFigure, "stylenoun": kindStyleNoun, "place": kindPlace, "prop": kindProp,
 	"bodypart": kindBodyPart, "part": kindPart, "other": kindOther, "shot": kindShot, "decade": kindDecade, "modifier": kindModifier,
 	"suffix": kindSuffix, "determiner": kindDeterminer, "and": kindAnd, "preposition": kindPreposition, "spatial": kindSpatial,
 	"wear": kindWear, "pose": kindPose, "hold": kindHold, "function": kindFunction,

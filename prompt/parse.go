@@ -57,10 +57,13 @@ type resolver struct {
 
 func (r *resolver) run() {
 	r.free = -1
-	for r.i = range r.nps {
+	for ; r.i < len(r.nps); r.i++ {
 		np := r.nps[r.i]
 		if np.first {
 			r.last = nil
+		}
+		if r.captionBackground(np) {
+			continue
 		}
 		if !r.resolve(np) {
 			r.free = r.i
@@ -70,6 +73,9 @@ func (r *resolver) run() {
 
 // resolve gives a noun phrase to a group, and reports whether it did.
 func (r *resolver) resolve(np *nounPhrase) bool {
+	if np.negated {
+		return false
+	}
 	head, ok := np.head(r.last)
 	if !ok {
 		return r.headless(np)
@@ -90,12 +96,22 @@ func (r *resolver) resolve(np *nounPhrase) bool {
 		if np.preposition != "in" || np.det < 0 {
 			return false
 		}
-		f := r.add(np, Face)
-		f.set("age", r.slice(np.items[0].start, np.end()))
+		if r.continues(np) && r.last.group == Face {
+			r.extend(r.last, np)
+		} else {
+			r.add(np, Face)
+		}
+		r.last.set("age", r.slice(np.items[0].start, np.end()))
 		return true
 	case kindStyleNoun:
 		return r.style(np)
 	case kindPlace:
+		return r.place(np)
+	case kindProp:
+		behind := r.continues(np) && r.last.group == Background
+		if !behind && !np.spatial && (np.preposition == "with" || np.preposition == "of" || np.preposition == "" && !np.comma && r.i > 0) {
+			return r.other(np) // a woman with a lantern
+		}
 		return r.place(np)
 	case kindBodyPart:
 		return r.bodyPart(np)
@@ -299,10 +315,18 @@ func (np *nounPhrase) kindOfHead() kind {
 	return s.kind
 }
 
+// styleAlone reports whether a noun is a style without adjectives: "streetwear".
+func styleAlone(noun string) bool {
+	return strings.HasSuffix(noun, "wear") || strings.Contains(noun, " ")
+}
+
 // style is what says how all of the outfit is.
 func (r *resolver) style(np *nounPhrase) bool {
+	if len(np.items) == 1 && !styleAlone(np.items[0].text) {
+		return false // "her outfit"
+	}
 	f := r.add(np, Style)
-	if value := r.slice(np.items[0].start, np.heads[0].start); value != "" {
+	if value := r.slice(np.items[0].start, np.heads[len(np.heads)-1].start); value != "" {
 		f.set("style", value)
 	} else {
 		f.set("style", r.slice(np.items[0].start, np.end()))
@@ -317,7 +341,7 @@ func (r *resolver) place(np *nounPhrase) bool {
 		return false
 	case np.preposition == "of" && r.free == r.i-1 && !np.comma && r.i > 0:
 		return false // a bouquet of roses
-	case r.continues(np) && r.last.group == Background:
+	case r.continues(np) && r.last.group == Background && !np.posed:
 		r.extend(r.last, np)
 		r.last.attributes["background"] = r.slice(r.last.start, r.last.end)
 		return true
@@ -343,7 +367,7 @@ func (r *resolver) bodyPart(np *nounPhrase) bool {
 	switch {
 	case r.last.group == Hair:
 		r.extend(r.last, np)
-		if np.preposition != "with" && np.preposition != "in" && np.preposition != "on" && np.preposition != "of" {
+		if hairReaches[np.preposition] {
 			r.last.set("length", np.preposition+" "+np.items[len(np.items)-1].text)
 		}
 		return true
@@ -353,19 +377,21 @@ func (r *resolver) bodyPart(np *nounPhrase) bool {
 	return false
 }
 
+// hairReaches are prepositions that say how long hair is.
+var hairReaches = map[string]bool{
+	"above": true, "below": true, "to": true, "down to": true, "past": true, "down": true, "at": true, "reaching": true, "reaching to": true,
+	"reaching down to": true, "falling to": true, "falling down to": true, "falling past": true, "down past": true, "ending at": true, "up to": true, "beyond": true,
+}
+
 // part is a part of a garment: sleeves, a pattern.
 func (r *resolver) part(np *nounPhrase, head sense) bool {
 	value := r.partValue(np, head)
 	return r.attach(np, func(f *found) bool {
-		if head.key == "" {
-			return f.group.worn() && f.group != Style
+		if key := f.group.keyOf(head.key); key != "" {
+			f.set(key, value)
+			return true
 		}
-		key := f.group.keyOf(head.key)
-		if key == "" {
-			return false
-		}
-		f.set(key, value)
-		return true
+		return f.group.worn() && (head.key == "" || f == r.last)
 	})
 }
 
@@ -464,6 +490,9 @@ func (r *resolver) other(np *nounPhrase) bool {
 func (r *resolver) headless(np *nounPhrase) bool {
 	switch {
 	case np.all("shape"):
+		if r.continues(np) && r.last.group.worn() && r.last.describe(np.items) {
+			return r.extend(r.last, np) // jeans are ripped, too
+		}
 		f := r.add(np, BodyShape)
 		f.set("shape", r.lower(np.items[0].start, np.end()))
 		return true
@@ -560,6 +589,52 @@ func (r *resolver) anyone(np *nounPhrase) bool {
 		}
 	}
 	return false
+}
+
+// captionBackground takes a whole segment where captions have the background: behind the body shape, or
+// behind the face that follows on the shot. It may hold whatever is seen there: "a store with shoes".
+func (r *resolver) captionBackground(np *nounPhrase) bool {
+	if r.anywhere || !np.comma || np.tail || !np.empty && np.det < 0 || r.i == 0 || r.last == nil || r.last.inner || r.last.np != r.i-1 {
+		return false
+	}
+	before := r.nps[r.i-1]
+	alone := before.segment == np.segment-1 && before.sentence == np.sentence && before.chunk.last && (r.i == 1 || r.nps[r.i-2].segment < before.segment)
+	shape := r.last.group == BodyShape
+	if !alone || !shape && (r.last.group != Face || r.parsed.Shot == "" || r.i != 2) {
+		return false
+	}
+	end := r.i + 1
+	for end < len(r.nps) && r.nps[end].segment == np.segment {
+		end++
+	}
+	if head, ok := np.head(nil); ok {
+		switch head.kind {
+		case kindPlace, kindProp:
+		case kindPerson:
+			if !shape || !r.anybody {
+				return false
+			}
+		case kindOther:
+			if np.det < 0 && end == r.i+1 {
+				return false
+			}
+		default:
+			return false
+		}
+	} else if np.known() && !(shape && np.all("color", "pattern") && np.det < 0) {
+		return false
+	}
+	last := r.nps[end-1]
+	f := r.add(np, Background)
+	f.end = max(f.end, last.end(), np.until)
+	for _, np := range r.nps[r.i:end] {
+		for _, it := range np.items {
+			it.used = true
+		}
+	}
+	f.set("background", r.slice(f.start, f.end))
+	f.np, r.anywhere, r.i = end-1, true, end-1
+	return true
 }
 
 // dressed reports whether adjectives speak of cloth.

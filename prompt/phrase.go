@@ -29,13 +29,13 @@ func (np *nounPhrase) head(last *found) (sense, bool) {
 		return sense{}, false
 	}
 	it := np.heads[len(np.heads)-1]
-	place := it.is(kindPlace)
+	place := it.is(kindPlace) || it.is(kindProp)
 	for _, s := range it.senses {
 		switch {
 		case !s.kind.head():
 		case place && s.kind == kindPart && (np.spatial || last == nil || !last.group.worn() || np.preposition != "with" && np.preposition != "of"):
 			// Flowers are a pattern on a garment, and else a place.
-		case place && s.kind != kindPlace && s.kind != kindPart && np.spatial && np.preposition != "on":
+		case place && s.kind != kindPlace && s.kind != kindProp && s.kind != kindPart && np.spatial && np.preposition != "on":
 			// Waves are hair, but one stands by the waves.
 		default:
 			return s, true
@@ -78,8 +78,8 @@ func (np *nounPhrase) known() bool {
 }
 
 // verbal reports whether a word is, behind what is worn, more likely a verb than a plural: "a man in a scarf smokes".
-func verbal(it *item) bool {
-	return strings.HasSuffix(it.text, "s") && !strings.Contains(it.text, " ") && !it.is(kindNoun) && !it.is(kindPerson) && !it.is(kindShot)
+func verbal(it, before *item) bool {
+	return (before.is(kindNoun) || before.is(kindPerson)) && strings.HasSuffix(it.text, "s") && !strings.Contains(it.text, " ") && !it.is(kindNoun) && !it.is(kindPerson) && !it.is(kindShot)
 }
 
 // nounPhrases cuts chunks where a head is followed by something else.
@@ -96,7 +96,7 @@ func nounPhrases(chunks []*chunk) []*nounPhrase {
 			if i+1 < len(c.items) && c.items[i+1].glued {
 				head = false // "sun-bleached"
 			}
-			if head && len(np.heads) > 0 && np.heads[len(np.heads)-1].is(kindNoun) && verbal(it) {
+			if head && len(np.heads) > 0 && verbal(it, np.heads[len(np.heads)-1]) {
 				head, verb = false, true
 			}
 			if (!head || verb) && len(np.heads) > 0 {

@@ -28,10 +28,14 @@ func wordsOf(text string) []word {
 			case r == '-' || r == '‐' || r == '‑':
 				glue = len(words) > 0 && words[len(words)-1].end == i
 			case r == '.' && insideNumber(text, i):
-			case strings.ContainsRune(",:()[]{}\"“”|–—•·、，", r):
+			case r == '.' && i > 0 && len(words) > 0 && words[len(words)-1].end-words[len(words)-1].start == 1 && insideWord(text, i, '\'', size):
+				// "25 y.o."
+			case r == ':' && weight(text[i:]) > 0:
+				size = weight(text[i:])
+			case strings.ContainsRune(",()[]{}\"“”|–—•·、，", r):
 				words = append(words, word{start: i, end: i + size, text: ",", mark: true})
 				glue = false
-			case strings.ContainsRune(".;!?\n。！？；", r):
+			case strings.ContainsRune(".:;!?\n。！？；", r):
 				words = append(words, word{start: i, end: i + size, text: ".", mark: true})
 				glue = false
 			case strings.ContainsRune("&+/", r):
@@ -72,6 +76,18 @@ func insideWord(text string, i int, r rune, size int) bool {
 	}
 	next, n := utf8.DecodeRuneInString(text[i+size:])
 	return inWord(next, n)
+}
+
+// weight returns how long an emphasis is at the beginning of a text, ":1.3" before its bracket, or 0.
+func weight(text string) int {
+	n := 1
+	for n < len(text) && n < 12 && strings.IndexByte(" .0123456789", text[n]) >= 0 {
+		n++
+	}
+	if n < 2 || n == len(text) || text[n] != ')' && text[n] != ']' {
+		return 0
+	}
+	return n
 }
 
 // insideNumber reports whether a full stop stands between two digits.
