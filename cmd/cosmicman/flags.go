@@ -20,10 +20,18 @@ import (
 var errHelp = errors.New("help")
 
 // parse reads a command's flags. Anything left over is an error unless the
-// command takes n operands.
+// command takes operands, of which those in brackets may be left out.
 func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) error {
 	fs.SetOutput(io.Discard) // run prints the error, once
 	fs.Usage = func() {}
+	settings := configured[fs.Name()]
+	if settings {
+		fs.String("config", "", "YAML file of settings (default: $COSMICMAN_CONFIG, else cosmicman/cosmicman.yaml in the user's folder of configurations); off: none")
+	}
+	if e.rehearsal != nil && e.rehearsal.flags != nil {
+		e.rehearsal.flags(fs)
+		return errHelp
+	}
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintf(e.stdout, "usage: cosmicman %s [flags] %s\n\n", fs.Name(), strings.Join(operands, " "))
@@ -33,10 +41,24 @@ func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) 
 		}
 		return &usageError{fs.Name() + ": " + err.Error()}
 	}
-	if fs.NArg() != len(operands) {
+	least := len(operands)
+	for least > 0 && strings.HasPrefix(operands[least-1], "[") {
+		least--
+	}
+	if fs.NArg() < least || fs.NArg() > len(operands) {
 		return usagef("%s: expected %d operands (%s), was given %d: %q", fs.Name(), len(operands), strings.Join(operands, " "), fs.NArg(), fs.Args())
 	}
-	return nil
+	if !settings {
+		return nil
+	}
+	from, err := configure(e, fs)
+	if err == nil && e.rehearsal != nil && e.rehearsal.settings != nil {
+		e.rehearsal.settings(fs, from)
+		if !e.rehearsal.check {
+			return errHelp
+		}
+	}
+	return err
 }
 
 // helped turns errHelp into success.

@@ -26,6 +26,7 @@ var commands = []command{
 	{"health", "ask a server whether it is alive or ready, for probes", health},
 	{"prompt", "explain: what is made of a prompt, nothing drawn", prompts},
 	{"models", "fetch, list, inspect and remove models; make new ones", models},
+	{"config", "check the settings, or show them and where each comes from", config},
 	{"bench", "time and memory by stage; bench scheduler: what the queue and the packer cost", bench},
 }
 
@@ -35,7 +36,9 @@ type environment struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	terminal       bool // stderr is one
+	terminal       bool       // stderr is one
+	environ        []string   // the names and values of all variables
+	rehearsal      *rehearsal // in the place of running a command; nil: it runs
 }
 
 // usageError ends the program with exit code 2.
@@ -56,7 +59,7 @@ func main() {
 	})
 	info, err := os.Stderr.Stat()
 	e := &environment{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ(),
 		terminal: err == nil && info.Mode()&os.ModeCharDevice != 0,
 	}
 	code := run(ctx, e, os.Args[1:])

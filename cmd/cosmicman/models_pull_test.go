@@ -46,7 +46,9 @@ func TestPullAndDraw(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "cosmicman serve --model org/tiny\n") || !strings.Contains(stdout, commit) || !strings.Contains(stderr, "unet/config.json") {
 		t.Fatalf("models pull: exit code %d: %s%s", code, stdout, stderr)
 	}
-	s.Do(func() { s.Hub = func(w http.ResponseWriter, _ *http.Request, _ string) bool { w.WriteHeader(503); return true } })
+	s.Do(func() {
+		s.Hub = func(w http.ResponseWriter, _ *http.Request, _ string) bool { w.WriteHeader(503); return true }
+	})
 	var images [2][]byte
 	for i, ref := range []string{"org/tiny", model} {
 		if code, _, stderr := runs(t, env, append(draw, "--output", path, "--model", ref)...); code != 0 {

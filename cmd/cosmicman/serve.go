@@ -56,27 +56,32 @@ func serve(ctx context.Context, e *environment, args []string) error {
 	if err := parse(e, fs, args); err != nil {
 		return helped(err)
 	}
-	if err := s.check(); err != nil {
+	if err := s.check(); err != nil || e.rehearsal != nil {
 		return err
 	}
 	return s.run(ctx)
 }
 
+// check tells all that is wrong with the flags at once.
 func (s *server) check() (err error) {
-	door := s.door.check(s.e.getenv)
-	if s.refs, err = s.models.refs("serve", s.e.getenv); err != nil {
-		return errors.Join(err, door)
+	errs := []error{s.door.check(s.e.getenv)}
+	if s.processes < 0 || s.processes > 64 {
+		errs = append(errs, usagef("serve: --worker-processes is %d, expected 0 to 64", s.processes))
 	}
-	var own error
+	if s.noWorker && s.processes > 0 {
+		errs = append(errs, usagef("serve: --no-worker and --worker-processes exclude each other"))
+	}
+	errs = append(errs, s.store.check("serve", s.e), s.metrics.check("serve"))
+	s.refs, err = s.models.refs("serve", s.e.getenv)
 	switch {
-	case s.processes < 0 || s.processes > 64:
-		own = usagef("serve: --worker-processes is %d, expected 0 to 64", s.processes)
-	case s.noWorker && s.processes > 0:
-		own = usagef("serve: --no-worker and --worker-processes exclude each other")
+	case err != nil: // which models there are is not known
+		errs = append(errs, err)
 	case slices.ContainsFunc(s.refs, func(r modelRef) bool { return r.Ref == "" }):
-		own = usagef("serve: --model is empty")
+		errs = append(errs, usagef("serve: --model is empty"))
+	default:
+		errs = append(errs, s.worker.check("serve", s.refs), s.images.check(s.refs, s.noWorker || s.store.redis != ""))
 	}
-	return errors.Join(own, door, s.store.check("serve", s.e), s.worker.check("serve", s.refs), s.images.check(s.refs, s.noWorker || s.store.redis != ""), s.metrics.check("serve"))
+	return errors.Join(errs...)
 }
 
 func (s *server) run(ctx context.Context) (err error) {
@@ -168,11 +173,10 @@ func (s *server) supervisor(out *locked) *supervisor {
 	}
 	args := append([]string{"worker", "--lifeline", "--data=" + s.store.data, "--lease-ttl=" + s.store.options.LeaseTTL.String(),
 		"--max-artifact-bytes=" + s.store.artifactBytes.String()}, m.args()...)
-	// The address may hold a password, which a command line shows to everybody; API keys
-	// are nothing to who draws.
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, redisVariable+"=") || strings.HasPrefix(v, keysVariable+"=")
-	})
+	// They are told all settings by their flags, and API keys are nothing to who draws. The
+	// address may hold a password, which a command line shows to everybody.
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, envPrefix) })
+	env = append(env, configVariable+"="+configOff)
 	if s.store.redis != "" {
 		env = append(env, redisVariable+"="+s.store.redis)
 	} else {

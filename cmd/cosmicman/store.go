@@ -56,15 +56,18 @@ func (s *storeFlags) check(command string, e *environment) error {
 // checkQueue is check without the data folder.
 func (s *storeFlags) checkQueue(command string, e *environment) error {
 	o := s.options
-	switch {
-	case o.LeaseTTL < 100*time.Millisecond && (s.keeper || o.LeaseTTL != 0):
-		return usagef("%s: --lease-ttl is %v, expected at least 100ms", command, o.LeaseTTL)
-	case o.MaxJobs < 0:
-		return usagef("%s: --max-jobs is %d, expected a positive number", command, o.MaxJobs)
-	case !(o.MaxSeconds >= 0):
-		return usagef("%s: --max-seconds is %v, expected 0 or more", command, o.MaxSeconds)
-	case o.MaxAttempts < 0:
-		return usagef("%s: --max-attempts is %d, expected a positive number", command, o.MaxAttempts)
+	var errs []error
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, usagef(command+": "+format, args...))
+		}
+	}
+	fault(o.LeaseTTL < 100*time.Millisecond && (s.keeper || o.LeaseTTL != 0), "--lease-ttl is %v, expected at least 100ms", o.LeaseTTL)
+	fault(o.MaxJobs < 0, "--max-jobs is %d, expected a positive number", o.MaxJobs)
+	fault(!(o.MaxSeconds >= 0), "--max-seconds is %v, expected 0 or more", o.MaxSeconds)
+	fault(o.MaxAttempts < 0, "--max-attempts is %d, expected a positive number", o.MaxAttempts)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if s.redis == "" && s.socket == "" {
 		s.redis = e.getenv(redisVariable)

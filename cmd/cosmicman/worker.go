@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,24 +41,24 @@ func (w *workerFlags) register(fs *flag.FlagSet) {
 }
 
 func (w *workerFlags) check(command string, refs []modelRef) error {
-	if w.keepAlive < 0 || w.drain < 0 {
-		return usagef("%s: --keep-alive and --drain are %v and %v, expected no negative duration", command, w.keepAlive, w.drain)
+	var errs []error
+	if w.keepAlive < 0 {
+		errs = append(errs, usagef("%s: --keep-alive is %v, expected no negative duration", command, w.keepAlive))
+	}
+	if w.drain < 0 {
+		errs = append(errs, usagef("%s: --drain is %v, expected no negative duration", command, w.drain))
 	}
 	if w.format != "text" && w.format != "json" {
-		return usagef("%s: --log-format is %q, expected text or json", command, w.format)
+		errs = append(errs, usagef("%s: --log-format is %q, expected text or json", command, w.format))
 	}
-	for name, list := range map[string]string{"preload": w.preload, "pin": w.pin} {
-		for _, model := range words(list) {
-			known := false
-			for _, r := range refs {
-				known = known || r.Name == model
-			}
-			if !known {
-				return usagef("%s: --%s names %q, which is no --model", command, name, model)
+	for _, list := range []struct{ name, models string }{{"preload", w.preload}, {"pin", w.pin}} {
+		for _, model := range words(list.models) {
+			if !slices.ContainsFunc(refs, func(r modelRef) bool { return r.Name == model }) {
+				errs = append(errs, usagef("%s: --%s names %q, which is no --model", command, list.name, model))
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // args are the flags for another process.
@@ -207,7 +208,7 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 	if len(refs) == 0 {
 		return usagef("worker: --model is required: a diffusers folder, or org/name in the Hugging Face cache")
 	}
-	if err := errors.Join(s.check("worker", e), w.check("worker", refs), metrics.check("worker")); err != nil {
+	if err := errors.Join(s.check("worker", e), w.check("worker", refs), metrics.check("worker")); err != nil || e.rehearsal != nil {
 		return err
 	}
 	files, err := openModels(refs)

@@ -75,7 +75,7 @@ const drawing = `
 	api              <- job prompt picture openapi github.com/labstack/echo github.com/swaggo/files golang.org/x/time
 
 	# The wiring.
-	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel weights/hub github.com/labstack/echo github.com/prometheus/client_golang
+	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel weights/hub github.com/goccy/go-yaml github.com/labstack/echo github.com/prometheus/client_golang
 
 	# Rules as tests.
 	internal/policy  <-
