@@ -73,7 +73,9 @@ func chunks(items []item) []*chunk {
 		adjective := false // "a smiling man", "a long draped dress"
 		switch it.kind() {
 		case kindWear, kindPose, kindHold, kindFunction:
-			adjective = it.glued && open != nil && it.kind() != kindWear || i > 0 && items[i-1].kind() == kindDeterminer || it.modifies() && open != nil && open.headless()
+			adjective = it.glued && open != nil && it.kind() != kindWear || it.kind() == kindPose && i+1 < len(items) && items[i+1].is(kindNoun) || i > 0 && items[i-1].kind() == kindDeterminer || it.modifies() && open != nil && open.headless()
+		case kindPreposition, kindSpatial:
+			adjective = it.glued && open != nil && i+1 < len(items) && items[i+1].content() && !items[i+1].glued // "clip-in shoes"
 		}
 		if it.content() || adjective {
 			if open == nil || len(open.items) == longestChunk {

@@ -65,6 +65,11 @@ func (it *item) valueOf(s sense) string {
 // modifies reports whether it can be said of something.
 func (it *item) modifies() bool { return it.is(kindModifier) }
 
+// person reports whether hair stands for who has it: "a redhead".
+func (it *item) person() bool {
+	return slices.Contains([]string{"blonde", "blond", "brunette", "redhead", "blondes", "brunettes", "redheads"}, it.text)
+}
+
 // match finds entries, the longest first, from left to right.
 func match(text string, words []word) []item {
 	items := make([]item, 0, len(words))

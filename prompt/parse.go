@@ -116,6 +116,11 @@ func (r *resolver) resolve(np *nounPhrase) bool {
 	case kindBodyPart:
 		return r.bodyPart(np)
 	case kindPart:
+		if n := len(np.heads) - 1; n > 0 {
+			if s, ok := np.heads[n-1].head(); ok && s.kind == kindNoun {
+				return r.noun(&nounPhrase{chunk: np.chunk, lead: np.lead, items: np.items, heads: np.heads[:n], tail: np.tail}, s) // shirt sleeves
+			}
+		}
 		return r.part(np, head)
 	case kindShot:
 		return r.shot(np)
@@ -168,8 +173,13 @@ func (r *resolver) noun(np *nounPhrase, head sense) bool {
 		// "hair in a ponytail"
 		f := r.last
 		r.extend(f, np)
-		r.hairStyles(f, np)
+		style := f.attributes["style"]
 		f.describe(np.modifiers())
+		r.hairStyles(f, np)
+		if now := f.attributes["style"]; style != "" && now != style {
+			f.attributes["style"] = style
+			f.set("style", strings.TrimPrefix(now, style+" and "))
+		}
 		return true
 	}
 	last := len(np.heads) - 1
@@ -395,9 +405,15 @@ func (r *resolver) part(np *nounPhrase, head sense) bool {
 	})
 }
 
+// generic are the parts that say nothing of their pattern by themselves.
+var generic = map[string]bool{"pattern": true, "print": true, "motif": true, "design": true}
+
 // partValue is the attribute that a part stands for: "long sleeves" are the value "long sleeve".
 func (r *resolver) partValue(np *nounPhrase, head sense) string {
 	words := r.lower(np.items[0].start, np.heads[0].start)
+	if head.key == "pattern" && !generic[head.value] {
+		return head.value // blue stripes
+	}
 	for _, it := range np.modifiers() {
 		for _, s := range it.senses {
 			if s.kind == kindModifier && s.key == head.key {
@@ -497,7 +513,12 @@ func (r *resolver) headless(np *nounPhrase) bool {
 		f.set("shape", r.lower(np.items[0].start, np.end()))
 		return true
 	case np.all("age", "country"):
-		f := r.add(np, Face)
+		f := r.last
+		if f != nil && f.group == Face && r.continues(np) {
+			r.extend(f, np) // a man aged 40
+		} else {
+			f = r.add(np, Face)
+		}
 		f.describe(np.items)
 		return true
 	case np.all("overall"):
@@ -512,6 +533,10 @@ func (r *resolver) headless(np *nounPhrase) bool {
 		if np.all("hair color", "hair style", "hair length", "color", "length") && np.some("hair color", "hair style", "hair length") {
 			f := r.add(np, Hair)
 			f.describe(np.items)
+			if last := np.items[len(np.items)-1]; np.det >= 0 && last.person() {
+				f.start, f.inner = np.items[0].start, true
+				r.add(np, Face) // a redhead
+			}
 			return true
 		}
 		if np.all("color") && (np.wear || np.preposition == "in" && r.last != nil && r.last.group == Face) {

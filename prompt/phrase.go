@@ -79,7 +79,9 @@ func (np *nounPhrase) known() bool {
 
 // verbal reports whether a word is, behind what is worn, more likely a verb than a plural: "a man in a scarf smokes".
 func verbal(it, before *item) bool {
-	return (before.is(kindNoun) || before.is(kindPerson)) && strings.HasSuffix(it.text, "s") && !strings.Contains(it.text, " ") && !it.is(kindNoun) && !it.is(kindPerson) && !it.is(kindShot)
+	s := strings.HasSuffix
+	return (before.is(kindNoun) || before.is(kindPerson) || s(before.text, "s")) && s(it.text, "s") && !strings.Contains(it.text, " ") &&
+		!it.is(kindNoun) && !it.is(kindPerson) && !it.is(kindShot) && (!it.is(kindPart) || !before.is(kindNoun))
 }
 
 // nounPhrases cuts chunks where a head is followed by something else.
@@ -87,6 +89,7 @@ func nounPhrases(chunks []*chunk) []*nounPhrase {
 	var out []*nounPhrase
 	for _, c := range chunks {
 		np := &nounPhrase{chunk: c, lead: c.lead}
+		after := false // a verb
 		for i, it := range c.items {
 			head, verb := false, false
 			if s, ok := it.head(); ok {
@@ -99,10 +102,11 @@ func nounPhrases(chunks []*chunk) []*nounPhrase {
 			if head && len(np.heads) > 0 && verbal(it, np.heads[len(np.heads)-1]) {
 				head, verb = false, true
 			}
-			if (!head || verb) && len(np.heads) > 0 {
+			if (!head || verb) && len(np.heads) > 0 || after {
 				out = append(out, np)
-				np = &nounPhrase{chunk: c, lead: lead{start: it.start, det: -1, prepStart: -1, empty: true}, tail: true}
+				np = &nounPhrase{chunk: c, lead: lead{start: it.start, det: -1, prepStart: -1, empty: true, held: after}, tail: true}
 			}
+			after = verb
 			np.items = append(np.items, it)
 			if head {
 				np.heads = append(np.heads, it)
