@@ -61,7 +61,9 @@ tellTheme()
 
 // Errors stand at what they are about.
 const where = { steps: 'num_inference_steps', width: 'size', height: 'size' }
+let shownQuietly = false
 function clearErrors() {
+  shownQuietly = false
   for (const p of $$('.error')) {
     p.hidden = true
     p.textContent = ''
@@ -87,15 +89,14 @@ function home(param) {
 // refused shows why the server did not do something. quietly: while somebody types,
 // so nothing moves, and what is not about a field is left out.
 function refused(e, quietly) {
-  clearErrors()
-  if (!e) return
-  const text = e instanceof Failure ? e.message : 'The server cannot be reached. Is it running?'
-  const field = e.param && home(e.param)
+  const field = e?.param && home(e.param)
   const place = field && (field.matches('.error') ? field : $('.error', field))
-  if (!place) {
-    if (!quietly) alertOf(text, e)
-    return
-  }
+  // Who types takes back what typing brought, and not why drawing was refused.
+  if (!quietly || place || shownQuietly) clearErrors()
+  if (!e || (quietly && !place)) return
+  shownQuietly = !!quietly
+  const text = e instanceof Failure ? e.message : 'The server cannot be reached. Is it running?'
+  if (!place) return alertOf(text, e)
   place.id ||= `error-${e.param}`
   place.textContent = text
   place.hidden = false
@@ -153,18 +154,13 @@ addEventListener('keydown', (e) => {
 // onlyOn are fields that a route takes.
 const not = { variations: ['prompt', 'body', 'outfit', 'output_format', 'long_prompt', 'prompt_syntax', 'size'], edits: ['size', 'n'] }
 const onlyOn = (route, fields) => Object.fromEntries(Object.entries(fields).filter(([name]) => !not[route]?.includes(name)))
-const pictureNames = (item) => ({ edits: item.masked ? ['image', 'mask'] : ['image'], variations: ['image'] })[item.route] ?? []
 
 view({
   // again draws with what an image was drawn from, its seed too.
   async again(item) {
-    if (item.route === 'generations') {
-      adopt(item.fields)
-      await draw({ route: 'generations', fields: { ...item.fields } }, drawButton)
-      return
-    }
-    change({ seed: item.seed, keepSeed: true })
-    toast('Its seed is set: paint over the first image again to draw with it')
+    if (item.route === 'generations') adopt(item.fields)
+    else change({ seed: item.seed, keepSeed: true })
+    await draw({ route: item.route, fields: { ...item.fields }, pictures: item.pictures }, drawButton)
   },
   async variation(item) {
     const fields = onlyOn('variations', { ...request(), seed: dice(), n: undefined })
@@ -178,7 +174,7 @@ view({
     adopt(item.fields)
     toast('The form is as it was for this image')
   },
-  code: (item) => showCalls({ route: item.route, fields: item.fields, pictures: pictureNames(item) }),
+  code: (item) => showCalls({ route: item.route, fields: item.fields, pictures: Object.keys(item.pictures ?? {}) }),
 })
 
 // Own pictures.
@@ -229,7 +225,8 @@ forget.addEventListener('click', () => {
   key.set('')
   tellKey()
   toast('The key is forgotten')
-  start()
+  known = []
+  look()
 })
 tellKey()
 
@@ -262,7 +259,7 @@ async function look() {
   try {
     const why = await ready()
     const first = known.length === 0
-    if (first || why) known = await models().catch((e) => { if (e.status === 404) return []; throw e })
+    if (first || why) known = await models()
     if (first && known.length) {
       tellModels()
       learn().then(() => { refreshBody(); outfitFields.refresh() }, () => {})
@@ -282,12 +279,11 @@ async function look() {
   }
   if (next) timer = setTimeout(look, next)
 }
-const start = look
 pill.addEventListener('click', look)
 addEventListener('online', debounce(look, 100))
 for (const block of $$('pre[data-copy]')) block.before(copyable(() => block.textContent))
 
 await gallery.open({ select: show, failure: (e) => refused(e) })
 if (!gallery.current()) show(undefined)
-await start()
+await look()
 document.documentElement.dataset.ready = 'true'

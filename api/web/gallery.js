@@ -47,7 +47,7 @@ export function step(by) {
 
 // began takes in a job that the server has accepted.
 export async function began(job, request) {
-  const kept = { id: job.id, created: Date.now(), fields: request.fields, route: request.route }
+  const kept = { id: job.id, created: Date.now(), fields: request.fields, route: request.route, pictures: request.pictures }
   await jobs.put(kept).catch(() => {})
   watch(kept, job)
   choose(`${job.id}:0`, true)
@@ -114,7 +114,7 @@ async function finished(kept, job) {
     const { n, ...fields } = kept.fields
     const image = {
       id: `${kept.id}-${index}`, created: kept.created + (job.result.data.length - index) / 1000, blob, width, height, seed: data.seed, model: job.result.model, revised: data.revised_prompt,
-      warnings: job.result.warnings, route: kept.route, fields: { ...fields, seed: data.seed },
+      warnings: job.result.warnings, route: kept.route, pictures: kept.pictures, fields: { ...fields, seed: data.seed },
     }
     await images.put(image).catch(() => toast('The browser has no room for another image: it is gone when the page is closed'))
     out.push({ ...image, url: URL.createObjectURL(blob) })
@@ -163,7 +163,7 @@ export const label = (item) => {
 }
 
 function tile(item) {
-  const b = h('button', { type: 'button', 'data-id': item.id, 'aria-current': item.id === selected, onclick: () => choose(item.id, true) })
+  const b = h('button', { type: 'button', 'data-id': item.id, 'aria-current': String(item.id === selected), onclick: () => choose(item.id, true) })
   return b
 }
 

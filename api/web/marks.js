@@ -66,6 +66,7 @@ async function explain(fields, signal) {
   if (!fields.body && !fields.outfit && !fields.prompt) return undefined
   const query = { ...fields }
   if (form.long_prompt !== 'chunk') query.long_prompt = form.long_prompt
+  if (form.prompt_syntax !== 'plain') query.prompt_syntax = form.prompt_syntax
   if (form.model) query.model = form.model
   return postJSON('/v1/prompts', query, { signal, quiet: true })
 }
@@ -107,7 +108,7 @@ export function marks(failed) {
     $('#cut').textContent = t.cut ? `Not drawn: “${t.cut}”` : ''
     const free = e.unassigned.map((u) => u.text.trim()).filter((u) => /[\p{L}\p{N}]/u.test(u))
     said.textContent = free.length ? `Taken as it is: ${free.map((f) => `“${f}”`).join(', ')}` : ''
-    $('#notes').replaceChildren(...(e.notes ?? e.warnings ?? []).map((n) => h('li', null, n.message)))
+    $('#notes').replaceChildren(...(e.warnings ?? []).map((n) => h('li', null, n.message)))
   }
 
   const ask = async () => {
@@ -143,7 +144,7 @@ export function marks(failed) {
     }
   }
   const soon = debounce(ask, 180)
-  onChange((names) => { if (['prompt', 'body', 'outfit', 'model', 'long_prompt'].some((n) => names.includes(n))) soon() })
+  onChange((names) => { if (['prompt', 'body', 'outfit', 'model', 'long_prompt', 'prompt_syntax'].some((n) => names.includes(n))) soon() })
   plain()
   soon()
   return soon

@@ -25,14 +25,14 @@ async function run(store, mode, act) {
   })
 }
 
-// images: {id, created, blob, fields, route, seed, width, height, model, revised, warnings}.
+// images: {id, created, blob, fields, route, pictures, seed, width, height, model, revised, warnings}.
 export const images = {
   put: (image) => run('images', 'readwrite', (s) => s.put(image)),
   delete: (id) => run('images', 'readwrite', (s) => s.delete(id)),
   all: async () => (await run('images', 'readonly', (s) => s.index('created').getAll())).reverse(),
 }
 
-// jobs: {id, created, fields, route}.
+// jobs: {id, created, fields, route, pictures}.
 export const jobs = {
   put: (job) => run('jobs', 'readwrite', (s) => s.put(job)),
   delete: (id) => run('jobs', 'readwrite', (s) => s.delete(id)),
