@@ -1,5 +1,5 @@
 # cosmicman: build, run and check. `make help` lists the targets. Nothing has to be set in the environment.
-# Needs: Go 1.26, a C compiler (cgo), and pip or npm for fetching ONNX Runtime once. Tests install redis-server where it is missing.
+# Needs: Go 1.26, a C compiler (cgo), and pip or npm for fetching ONNX Runtime once. Tests install redis-server, chromium, curl and jq where they are missing.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 GO ?= go
@@ -15,7 +15,7 @@ export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 SWAG = $(GO) tool -modfile=tools/go.mod swag init --quiet --v3.1 -g doc.go -d api,job,prompt --outputTypes json
 
-.PHONY: help build run test test-long test-clients openapi bench lint deploy-check runtime redis clean
+.PHONY: help build run test test-long test-clients openapi bench lint deploy-check runtime redis chromium clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ runtime: ## fetch the pinned ONNX Runtime into bin/lib, once
 redis: ## install redis-server for the tests, where it is missing
 	@sh scripts/need-redis.sh
 
+chromium: ## install Chromium, curl and jq for the page's tests, where they are missing
+	@sh scripts/need-chromium.sh
+
 test-clients: build ## the official OpenAI clients for Python, Node and Go, against a server of this clone
 	@sh scripts/test-clients.sh
 
@@ -45,10 +48,10 @@ deploy-check: ## check the Dockerfiles and what lies in deploy/
 	cd deploy/check && $(GO) vet . && $(GO) test .
 
 # The order matters: the last thing printed is go test's line for each package.
-test: runtime redis lint deploy-check test-clients ## lint, then all tests under the race detector
+test: runtime redis chromium lint deploy-check test-clients ## lint, then all tests under the race detector
 	$(GO) test -race -timeout $(TEST_TIMEOUT) ./...
 
-test-long: runtime redis lint ## all tests and the long ones (build tag long), uncached
+test-long: runtime redis chromium lint ## all tests and the long ones (build tag long), uncached
 	$(GO) test -tags long -count=1 -timeout $(LONG_TIMEOUT) ./...
 
 bench: build ## Go benchmarks, then time and memory by stage

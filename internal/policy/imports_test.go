@@ -91,7 +91,7 @@ const drawing = `
 	tests scheduler/redisq <- scheduler/queuetest
 	tests scheduler/socket <- scheduler/queuetest scheduler/localq
 	tests scheduler/worker <- scheduler/localq scheduler/worker/workertest
-	tests cmd/cosmicman <- weights/hub/hubtest github.com/rogpeppe/go-internal/testscript
+	tests cmd/cosmicman <- weights/hub/hubtest github.com/rogpeppe/go-internal/testscript github.com/chromedp/chromedp github.com/chromedp/cdproto
 	tests onnx/onnxtest <- ort weights diffusion
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill
 	tests inference     <- newmodel
