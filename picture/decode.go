@@ -117,7 +117,7 @@ func pixels(data []byte, info Info) (img image.Image, err error) {
 	case PNG:
 		return png.Decode(bytes.NewReader(data))
 	case JPEG:
-		return jpeg.Decode(bytes.NewReader(data))
+		return jpegPixels(data, info.Width, info.Height)
 	}
 	return webpPixels(data, info.Width, info.Height)
 }

@@ -36,11 +36,10 @@ func reference(t testing.TB) map[string][]byte {
 	return files
 }
 
-// TestDecodeReadsWhatPillowReads: PNG and WebP to the bit; JPEG but for its inverse
-// cosine transform, whose rounding is image/jpeg's own: 1 from libjpeg's, which the
-// factors of the colours make 2.
+// TestDecodeReadsWhatPillowReads: to the bit, but for JPEGs of four channels, which
+// image/jpeg reads.
 func TestDecodeReadsWhatPillowReads(t *testing.T) {
-	tolerance := map[string]int{".jpg": 2}
+	tolerance := map[string]int{"cmyk-jpg.jpg": 2}
 	for name, data := range reference(t) {
 		if name == "moving.webp" {
 			continue // TestDecodeRefusals has it
@@ -68,26 +67,31 @@ func TestDecodeReadsWhatPillowReads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if far := distance(t, got, wanted.(*image.NRGBA)); far > tolerance[filepath.Ext(name)] {
-			t.Errorf("%s: a value is %d from Pillow's, at most %d is accepted", name, far, tolerance[filepath.Ext(name)])
+		if far := distance(t, got, wanted.(*image.NRGBA)); far > tolerance[name] {
+			t.Errorf("%s: a value is %d from Pillow's, at most %d is accepted", name, far, tolerance[name])
 		}
 	}
 }
 
-// TestUpsamplingKeepsItsSides: rows between two rows of colours are nearer to the one
-// that they lie in, in both directions, and an edge is as its neighbour.
-func TestUpsamplingKeepsItsSides(t *testing.T) {
-	m := image.NewYCbCr(image.Rect(0, 0, 2, 4), image.YCbCrSubsampleRatio440)
-	for i := range m.Y {
-		m.Y[i] = 100
+// TestLibjpegSaysWhatIsWrong: a file of a kind that it does not read, one whose pixels
+// are damaged, and after both one that is whole.
+func TestLibjpegSaysWhatIsWrong(t *testing.T) {
+	whole := reference(t)["rgb-jpg.jpg"]
+	frame := bytes.Index(whole, []byte{0xff, 0xc0, 0, 17, 8})
+	if frame < 0 {
+		t.Fatal("the frame's header is not found")
 	}
-	copy(m.Cr, []uint8{128, 128, 168, 168})
-	copy(m.Cb, []uint8{128, 128, 128, 128})
-	got := fromJPEG(m)
-	for y, cr := range []int{128, 138, 158, 168} {
-		if red := int(got.NRGBAAt(1, y).R); red != 100+((cr-128)*91881+1<<15)>>16 {
-			t.Errorf("row %d: red is %d, want that of %d", y, red, cr)
+	deep, hole := bytes.Clone(whole), bytes.Clone(whole)
+	deep[frame+4] = 12 // bits
+	middle := hole[len(hole)/2:]
+	copy(middle, []byte{0xff, 0xd9})
+	for want, data := range map[string][]byte{"is a JPEG of a kind that is not supported": deep, "is damaged or cut off": hole} {
+		if _, _, err := Decode(t.Context(), data, Limits{}); !isError(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
 		}
+	}
+	if _, _, err := Decode(t.Context(), whole, Limits{}); err != nil {
+		t.Error(err)
 	}
 }
 

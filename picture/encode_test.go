@@ -357,7 +357,7 @@ func TestFormats(t *testing.T) {
 // TestLibwebpRefusesWhatIsTooLarge: its memory is bounded, and the next call is not
 // touched by one that failed.
 func TestLibwebpRefusesWhatIsTooLarge(t *testing.T) {
-	c, err := newWebPCall()
+	c, err := libwebp.open()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package picture
 import (
 	"image"
 	"image/color"
-	"image/draw"
 )
 
 // straight returns the pixels of any decoded image with straight alpha.
@@ -19,16 +18,6 @@ func straight(img image.Image) *image.NRGBA {
 		if m.Rect == size && m.Stride == 4*size.Dx() && m.Opaque() {
 			return opaque(m)
 		}
-	case *image.YCbCr:
-		switch m.SubsampleRatio {
-		case image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio440:
-			if b.Min == (image.Point{}) {
-				return fromJPEG(m)
-			}
-		}
-		out := image.NewRGBA(size)
-		draw.Draw(out, size, m, b.Min, draw.Src) // its fast path
-		return opaque(out)
 	case *image.NRGBA64:
 		return each(size, func(x, y int) color.NRGBA {
 			c := m.NRGBA64At(b.Min.X+x, b.Min.Y+y)

@@ -1,28 +1,20 @@
 package picture
 
 import (
-	"bytes"
-	"compress/gzip"
-	"context"
 	_ "embed" // libwebp
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
-	"io"
-	"sync"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-// libwebp is libwebp 1.4.0 as a WebAssembly module, made by libwebp/build.sh: without
-// cgo, in a memory of its own that a fault in it cannot leave, and with the same bytes
-// as result on every machine.
-//
 //go:embed libwebp/webp.wasm.gz
-var libwebp []byte
+var webpModule []byte
+
+// libwebp is libwebp 1.4.0, made by libwebp/build.sh.
+var libwebp = newLibrary("libwebp", webpModule, webpMemory)
 
 // webpMemory bounds the memory of one call: encoding takes about 20 bytes a pixel.
 const webpMemory = 512 << 20
@@ -31,86 +23,10 @@ const webpMemory = 512 << 20
 // default, 4, in a third of its time.
 const webpMethod = 2
 
-// webpMachine is libwebp, compiled when it is first needed and kept for the life of
-// the process.
-var webpMachine = sync.OnceValues(func() (m struct {
-	wazero.Runtime
-	code wazero.CompiledModule
-}, err error) {
-	ctx := context.Background()
-	unpacked, err := gzip.NewReader(bytes.NewReader(libwebp))
-	if err != nil {
-		return m, err
-	}
-	code, err := io.ReadAll(unpacked)
-	if err != nil {
-		return m, err
-	}
-	const page = 1 << 16
-	m.Runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithMemoryLimitPages(webpMemory/page))
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.Runtime); err != nil {
-		return m, err
-	}
-	m.code, err = m.CompileModule(ctx, code)
-	return m, err
-})
-
-// webpCall is one instance of libwebp, for one call. It cannot be interrupted: what
-// would allow that makes the code four times as slow, and an image takes less
-// than half a second for 2 Mpx.
-type webpCall struct{ module api.Module }
-
-func newWebPCall() (*webpCall, error) {
-	m, err := webpMachine()
-	if err != nil {
-		return nil, err
-	}
-	// The module is given no files, no clock and no output; without a name many may
-	// be there at once.
-	module, err := m.InstantiateModule(context.Background(), m.code, wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
-	if err != nil {
-		return nil, err
-	}
-	return &webpCall{module}, nil
-}
-
-// close frees the instance and its memory.
-func (c *webpCall) close() { _ = c.module.Close(context.Background()) }
-
-func (c *webpCall) call(name string, args ...uint64) (uint32, error) {
-	out, err := c.module.ExportedFunction(name).Call(context.Background(), args...)
-	if err != nil {
-		return 0, err
-	}
-	return uint32(out[0]), nil
-}
-
-// buffer is n bytes in the module's memory.
-func (c *webpCall) buffer(n int) (at uint32, bytes []byte, err error) {
-	at, err = c.call("malloc", uint64(n))
-	if err != nil {
-		return 0, nil, err
-	}
-	bytes, ok := c.module.Memory().Read(at, uint32(n))
-	if at == 0 || !ok {
-		return 0, nil, errors.New("libwebp has too little memory")
-	}
-	return at, bytes, nil
-}
-
-// read copies n bytes out of the module's memory.
-func (c *webpCall) read(at, n uint32) ([]byte, error) {
-	view, ok := c.module.Memory().Read(at, n)
-	if !ok {
-		return nil, errors.New("libwebp points out of its memory")
-	}
-	return bytes.Clone(view), nil
-}
-
 // webpFile is an image as libwebp writes it: RIFF and one chunk, VP8, or with alpha
 // VP8X, ALPH and VP8.
 func webpFile(img *image.NRGBA, quality int) ([]byte, error) {
-	c, err := newWebPCall()
+	c, err := libwebp.open()
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +59,7 @@ func webpFile(img *image.NRGBA, quality int) ([]byte, error) {
 
 // webpPixels decodes a still image of a known size.
 func webpPixels(data []byte, w, h int) (*image.NRGBA, error) {
-	c, err := newWebPCall()
+	c, err := libwebp.open()
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +81,9 @@ func webpPixels(data []byte, w, h int) (*image.NRGBA, error) {
 		return nil, errors.New("libwebp does not decode it")
 	}
 	out := image.NewNRGBA(image.Rect(0, 0, w, h))
-	view, ok := c.module.Memory().Read(pixels, uint32(len(out.Pix)))
-	if !ok {
-		return nil, errors.New("libwebp points out of its memory")
+	view, err := c.view(pixels, uint32(len(out.Pix)))
+	if err != nil {
+		return nil, err
 	}
 	copy(out.Pix, view)
 	return out, nil
