@@ -176,3 +176,41 @@ func TestCorpora(t *testing.T) {
 		})
 	}
 }
+
+// TestBackgrounds holds that captions' backgrounds, which are free text, are taken whole, whichever of the
+// groups before them are there.
+func TestBackgrounds(t *testing.T) {
+	data, err := os.ReadFile("testdata/backgrounds.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	right, all := 0, 0
+	for background := range strings.Lines(string(data)) {
+		background = strings.TrimSpace(background)
+		if strings.HasPrefix(background, "#") {
+			continue
+		}
+		for _, before := range []string{
+			"a full-body shot, an Asian adult female, fit, ", "a Caucasian adult male, fit, ", "a headshot, an elderly Indian male, ", "a upper body shot, ", "a portrait, slim, ",
+		} {
+			p := verify(t, before+background+", long wavy brown hair, white cotton shirt, black leather belt")
+			var groups []Group
+			for _, q := range p.Groups {
+				if q.Span[0] >= len(before) {
+					groups = append(groups, q.Group)
+				}
+				if q.Group == Background && q.Text == background {
+					right++
+				}
+			}
+			all++
+			if !slices.Equal(groups, []Group{Background, Hair, Top, Belt}) {
+				t.Logf("%s%s: %s", before, background, p.summary())
+			}
+		}
+	}
+	t.Logf("%d of %d", right, all)
+	if all < 500 || right*100 < all*97 {
+		t.Errorf("%d of %d backgrounds are right", right, all)
+	}
+}

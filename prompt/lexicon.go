@@ -191,7 +191,7 @@ func spelled(section sense, text string) (value string, written bool) {
 
 // composed reports whether a noun is said by its parts: "leather jacket" is a jacket of leather.
 func (l *lists) composed(e entry) bool {
-	if e.sense.kind != kindNoun || e.sense.group == Hair || l.syntax[e.words[0]] { // a "down jacket" is not down
+	if e.sense.kind != kindNoun || e.sense.group == Hair && l.modifiers[strings.Join(e.words, " ")] != nil || l.syntax[e.words[0]] { // a "down jacket" is not down
 		return false
 	}
 	for i := 1; i < len(e.words); i++ {

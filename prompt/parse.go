@@ -616,17 +616,29 @@ func (r *resolver) anyone(np *nounPhrase) bool {
 	return false
 }
 
-// captionBackground takes a whole segment where captions have the background: behind the body shape, or
-// behind the face that follows on the shot. It may hold whatever is seen there: "a store with shoes".
+// captionBackground takes a whole segment where captions have the background: behind the body shape,
+// or behind the shot and the face, if there is one. It may hold whatever is seen there: "a store with shoes".
 func (r *resolver) captionBackground(np *nounPhrase) bool {
-	if r.anywhere || !np.comma || np.tail || !np.empty && np.det < 0 || r.i == 0 || r.last == nil || r.last.inner || r.last.np != r.i-1 {
+	if r.anywhere || !np.comma || np.tail || !np.empty && np.det < 0 || r.i == 0 {
 		return false
 	}
 	before := r.nps[r.i-1]
 	alone := before.segment == np.segment-1 && before.sentence == np.sentence && before.chunk.last && (r.i == 1 || r.nps[r.i-2].segment < before.segment)
-	shape := r.last.group == BodyShape
-	if !alone || !shape && (r.last.group != Face || r.parsed.Shot == "" || r.i != 2) {
+	shape := false
+	switch shot := r.parsed.Shot != ""; {
+	case !alone:
 		return false
+	case r.last == nil:
+		if !shot || r.i != 1 {
+			return false
+		}
+	case r.last.inner || r.last.np != r.i-1:
+		return false
+	default:
+		shape = r.last.group == BodyShape
+		if !shape && !(r.last.group == Face && shot && r.i == 2) {
+			return false
+		}
 	}
 	end := r.i + 1
 	for end < len(r.nps) && r.nps[end].segment == np.segment {
@@ -636,7 +648,7 @@ func (r *resolver) captionBackground(np *nounPhrase) bool {
 		switch head.kind {
 		case kindPlace, kindProp:
 		case kindPerson:
-			if !shape || !r.anybody {
+			if !r.anybody || !shape && end == r.i+1 {
 				return false
 			}
 		case kindOther:

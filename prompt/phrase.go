@@ -80,7 +80,7 @@ func (np *nounPhrase) known() bool {
 // verbal reports whether a word is, behind what is worn, more likely a verb than a plural: "a man in a scarf smokes".
 func verbal(it, before *item) bool {
 	s := strings.HasSuffix
-	return (before.is(kindNoun) || before.is(kindPerson) || s(before.text, "s")) && s(it.text, "s") && !strings.Contains(it.text, " ") &&
+	return (before.is(kindNoun) || before.is(kindPerson) || s(before.text, "s") && !s(before.text, "ss")) && s(it.text, "s") && !strings.Contains(it.text, " ") &&
 		!it.is(kindNoun) && !it.is(kindPerson) && !it.is(kindShot) && (!it.is(kindPart) || !before.is(kindNoun))
 }
 
