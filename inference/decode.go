@@ -2,6 +2,7 @@ package inference
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"math"
@@ -17,22 +18,41 @@ func (m *Model) Decode(ctx context.Context, s *Sequence) (*image.NRGBA, error) {
 	if s.failed != nil {
 		return nil, s.failed
 	}
-	plane := int(s.height * s.width)
-	latents := make([]float32, len(s.latents))
-	for i, x := range s.latents {
+	img, err := m.decode(ctx, s.latents, int(s.height), int(s.width))
+	if err != nil {
+		return nil, fmt.Errorf("the image of seed %d: %w", s.seed, err)
+	}
+	m.sketches.learn(s.latents, img, m.VAE.Factor())
+	return img, nil
+}
+
+// DecodePreview is Decode of what the last call predicts. The sequence is not changed.
+func (m *Model) DecodePreview(ctx context.Context, s *Sequence) (*image.NRGBA, error) {
+	clean := s.Preview()
+	if clean == nil {
+		return nil, errors.New("inference: there is no preview before the first call")
+	}
+	return m.decode(ctx, clean, int(s.height), int(s.width))
+}
+
+// decode runs the decoder on latents [channels, height, width].
+func (m *Model) decode(ctx context.Context, scaled []float32, height, width int) (*image.NRGBA, error) {
+	plane := height * width
+	latents := make([]float32, len(scaled))
+	for i, x := range scaled {
 		latents[i] = m.unscale(x, i/plane)
 	}
 	out, err := m.decoder.run(ctx, map[string]ort.Tensor{
-		"latents": ort.Floats(latents, 1, m.VAE.LatentChannels, s.height, s.width),
+		"latents": ort.Floats(latents, 1, m.VAE.LatentChannels, int64(height), int64(width)),
 	})
 	if err != nil {
 		return nil, err
 	}
 	pixels := out["image"].Float32()
 	if err := diffusion.CheckFinite(pixels); err != nil {
-		return nil, fmt.Errorf("the decoded image of seed %d: %w", s.seed, err)
+		return nil, fmt.Errorf("the decoded pixels: %w", err)
 	}
-	w, h := s.request.Width, s.request.Height
+	w, h := width*m.VAE.Factor(), height*m.VAE.Factor()
 	img := image.NewNRGBA(image.Rect(0, 0, w, h))
 	for i := range w * h {
 		for c := range 3 {

@@ -41,6 +41,8 @@ type Model struct {
 	unet    *network
 	decoder *network
 	encoder *network
+
+	sketches sketcher
 }
 
 type textEncoder struct {

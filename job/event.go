@@ -36,6 +36,7 @@ const (
 	EventJoined   EventType = "joined"   // its sequence is active: Group, Rows; Took is the text encoders' time
 	EventStepped  EventType = "stepped"  // a UNet call: Group, Rows, Padded, Images, Took
 	EventDecoded  EventType = "decoded"  // a VAE decode: Group, Took
+	EventPreview  EventType = "preview"  // a VAE decode of an unfinished image: Group, Took
 	EventStored   EventType = "stored"   // an artifact was written: Bytes, Took
 	EventFinished EventType = "finished" // an image's result was recorded: Wait (from acceptance on), Took (since leased)
 	EventFailed   EventType = "failed"   // an image's start ended in an error: Err

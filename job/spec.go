@@ -86,6 +86,14 @@ func (d *Drawing) Ext() string {
 	return "." + d.Format
 }
 
+// MediaType is that of the file that d asks for.
+func (d *Drawing) MediaType() string {
+	if d.Format == "" {
+		return "image/png"
+	}
+	return "image/" + d.Format
+}
+
 // Priority orders jobs; a lower class is never starved, see package scheduler.
 type Priority int
 

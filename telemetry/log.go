@@ -13,6 +13,7 @@ var levels = map[job.EventType]slog.Level{
 	job.EventJoined:  slog.LevelDebug,
 	job.EventStepped: slog.LevelDebug,
 	job.EventDecoded: slog.LevelDebug,
+	job.EventPreview: slog.LevelDebug,
 	job.EventStored:  slog.LevelDebug,
 	job.EventIdle:    slog.LevelDebug,
 	job.EventShed:    slog.LevelWarn,

@@ -145,7 +145,7 @@ func (m *Metrics) worked(model string, e job.Event) {
 		m.stepRows.WithLabelValues(model).Observe(float64(e.Rows))
 		m.rows.WithLabelValues(model).Add(float64(max(0, e.Rows)))
 		m.padded.WithLabelValues(model).Add(float64(max(0, e.Padded)))
-	case job.EventDecoded:
+	case job.EventDecoded, job.EventPreview:
 		busy("decode")
 		m.vaeSeconds.WithLabelValues(model).Observe(took)
 	case job.EventStored:

@@ -72,15 +72,17 @@ func TestEngineSequence(t *testing.T) {
 		t.Errorf("device %q, fingerprint %q", e.Device(), e.Fingerprint())
 	}
 	s := begin(t, m, worker.Start{Drawing: drawingOf(nil)})
-	if l, shape := s.Preview(); l != nil || shape != [3]int{4, 5, 4} {
-		t.Errorf("a preview before the first call: %v %v", l, shape)
+	if _, err := m.Preview(t.Context(), s); err == nil || s.Sketch() != nil {
+		t.Error("a preview before the first call")
 	}
 	if g := s.Group(); g != (job.Group{Model: "sd", Height: 5, Width: 4, Tokens: 77}) || s.Rows() != 2 || s.Text().Tokens != 2 {
 		t.Errorf("group %v, %d rows, %d tokens", g, s.Rows(), s.Text().Tokens)
 	}
 	step(t, m, s)
-	if l, _ := s.Preview(); len(l) != 4*5*4 {
-		t.Errorf("a preview of %d values", len(l))
+	if p, err := m.Preview(t.Context(), s); err != nil {
+		t.Errorf("no preview: %v", err)
+	} else if w, h := p.Size(); w != 32 || h != 40 {
+		t.Errorf("a preview of %dx%d", w, h)
 	}
 	if done, all := s.Calls(); done != 1 || all != 2 {
 		t.Errorf("call %d of %d", done, all)

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"image"
+	"slices"
 
 	"cosmicman/inference"
 	"cosmicman/job"
+	"cosmicman/picture"
 	"cosmicman/scheduler/worker"
 )
 
@@ -31,6 +33,9 @@ func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worke
 		}
 	}
 	begun, faults := m.Model.Begin(ctx, asked)
+	if slices.ContainsFunc(starts, func(s worker.Start) bool { return s.Drawing.Sketches }) {
+		_ = m.PrepareSketches(ctx) // without, there are none: images do not need them
+	}
 	for k, s := range begun {
 		i := places[k]
 		if faults[k] != nil {
@@ -42,7 +47,7 @@ func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worke
 			errs[i] = err
 			continue
 		}
-		seqs[i] = &engineSequence{Sequence: s, model: m.name, file: file, bare: starts[i].Drawing.NoMetadata}
+		seqs[i] = &engineSequence{Sequence: s, of: m.Model, model: m.name, file: file, bare: starts[i].Drawing.NoMetadata}
 	}
 	return seqs, errs
 }
@@ -76,11 +81,19 @@ func (m *engineModel) Step(ctx context.Context, seqs []worker.Sequence) ([]error
 }
 
 func (m *engineModel) Decode(ctx context.Context, s worker.Sequence) (worker.Picture, error) {
+	return m.picture(ctx, s, m.Model.Decode)
+}
+
+func (m *engineModel) Preview(ctx context.Context, s worker.Sequence) (worker.Picture, error) {
+	return m.picture(ctx, s, m.DecodePreview)
+}
+
+func (m *engineModel) picture(ctx context.Context, s worker.Sequence, decode func(context.Context, *inference.Sequence) (*image.NRGBA, error)) (worker.Picture, error) {
 	e, ok := s.(*engineSequence)
 	if !ok || e.model != m.name {
 		return nil, job.Errorf(job.Engine, "a sequence of another model than %s cannot be decoded by it", m.name)
 	}
-	img, err := m.Model.Decode(ctx, e.Sequence)
+	img, err := decode(ctx, e.Sequence)
 	if err != nil {
 		return nil, engineError(err)
 	}
@@ -98,6 +111,7 @@ func (m *engineModel) Rows(g job.Group, n int) int {
 // engineSequence is an image on its way; Rows and Calls are the sequence's own.
 type engineSequence struct {
 	*inference.Sequence
+	of    *inference.Model
 	model string
 	file  imageFile
 	bare  bool // without metadata
@@ -112,9 +126,29 @@ func (s *engineSequence) Text() worker.Text {
 	return worker.Text{Tokens: s.Tokens(), Windows: s.Windows(), Cut: s.Cut(), NegativeCut: s.NegativeCut()}
 }
 
-func (s *engineSequence) Preview() ([]float32, [3]int) {
-	c, h, w := s.Shape()
-	return s.Sequence.Preview(), [3]int{c, h, w}
+// Sketch bears the mark of synthetic images, but no parameters.
+func (s *engineSequence) Sketch() worker.Picture {
+	k := s.of.Sketch(s.Sequence)
+	if k == nil {
+		return nil
+	}
+	return &engineSketch{k, s.file.meta.Synthetic}
+}
+
+// engineSketch is a rough and small picture of an image on its way.
+type engineSketch struct {
+	*inference.Sketch
+	marked bool
+}
+
+func (k *engineSketch) Size() (width, height int) {
+	img := k.Image()
+	return img.Rect.Dx(), img.Rect.Dy()
+}
+
+func (k *engineSketch) Encode() ([]byte, error) {
+	const quality = 80
+	return picture.Encode(k.Image(), picture.JPEG, quality, picture.Meta{Synthetic: k.marked})
 }
 
 // enginePicture is a decoded image and what its file will be.

@@ -12,6 +12,7 @@ type Params struct {
 	Efficiency  float64 // 0.98: of the best known throughput that a limit must reach
 	StepSeconds float64 // 2: of the longest call with more than one sequence, thus of a cancellation
 	Share       float64 // 0.5: of device time that begins, and decodes, may take from steps
+	Previews    float64 // 0.25: of device time that previews may take from steps
 	Floor       float64 // 0.25: the least weight of a group
 	Credit      float64 // 0.5: seconds that a newcomer may be ahead of its share
 }
@@ -32,6 +33,7 @@ func (p Params) withDefaults() Params {
 	set(&p.Efficiency, 0.98)
 	set(&p.StepSeconds, 2)
 	set(&p.Share, 0.5)
+	set(&p.Previews, 0.25)
 	set(&p.Floor, 0.25)
 	set(&p.Credit, 0.5)
 	return p
@@ -60,7 +62,7 @@ type Book struct {
 	recent *Group  // the group stepped last
 	clock  float64 // the account of the group served last, before it was served
 
-	owedBegin, owedDecode float64 // seconds of steps
+	owedBegin, owedDecode, owedPreview float64 // seconds of steps
 }
 
 // NewBook returns an empty book.
@@ -110,6 +112,7 @@ func (b *Book) Stepped(g *Group, padded int, seconds, weight float64) {
 	g.account = account + seconds/min(1, max(b.params.Floor, weight))
 	b.owedBegin = max(0, b.owedBegin-seconds)
 	b.owedDecode = max(0, b.owedDecode-seconds)
+	b.owedPreview = max(0, b.owedPreview-seconds)
 	g.tried = max(g.tried, padded)
 	g.curve.add(padded, seconds)
 	g.limit = 0
@@ -126,6 +129,15 @@ func (b *Book) Began(seconds float64) {
 func (b *Book) Decoded(g *Group, seconds float64) {
 	if measurable(seconds) {
 		b.owedDecode += seconds * (1 - b.params.Share) / b.params.Share
+		g.account = b.account(g) + seconds
+		g.decode.add(seconds)
+	}
+}
+
+// Previewed records the decode of a preview, which its group pays for.
+func (b *Book) Previewed(g *Group, seconds float64) {
+	if measurable(seconds) {
+		b.owedPreview = seconds * (1 - b.params.Previews) / b.params.Previews
 		g.account = b.account(g) + seconds
 		g.decode.add(seconds)
 	}

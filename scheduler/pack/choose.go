@@ -12,7 +12,7 @@ func Choose(s State) Choice {
 	tallies := s.count()
 	stepping, decoding := 0, 0
 	for _, t := range tallies {
-		stepping += t.images
+		stepping += t.ready
 		decoding += t.decoding
 	}
 	decodable := decoding > 0 && !s.Full
@@ -23,8 +23,15 @@ func Choose(s State) Choice {
 	}
 	if decodable && (stepping == 0 || s.Book.owedDecode <= 0 || decoding >= stepping) {
 		for i, q := range s.Active {
-			if q.Left <= 0 {
+			if q.Left <= 0 && !q.Preview {
 				return Choice{Action: Decode, Items: []int{i}, Group: q.Group, Model: q.Group.Model}
+			}
+		}
+	}
+	if stepping == 0 || s.Book.owedPreview <= 0 {
+		for i, q := range s.Active {
+			if q.Preview {
+				return Choice{Action: Preview, Items: []int{i}, Group: q.Group, Model: q.Group.Model}
 			}
 		}
 	}
@@ -95,7 +102,7 @@ func (s *State) step(tallies []tally) Choice {
 	largest := 0
 	for i := range tallies {
 		t := &tallies[i]
-		if t.images == 0 {
+		if t.ready == 0 {
 			continue
 		}
 		largest = max(largest, t.rows)
@@ -112,7 +119,7 @@ func (s *State) step(tallies []tally) Choice {
 	limit := s.limit(next.group)
 	for i := next.oldest; i < len(s.Active) && (c.Rows < limit || len(c.Items) == 0); i++ {
 		q := &s.Active[i]
-		if q.Group != next.group || q.Left <= 0 {
+		if q.Group != next.group || q.Left <= 0 || q.Preview {
 			continue
 		}
 		switch {

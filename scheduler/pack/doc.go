@@ -61,6 +61,11 @@
 // a flood of images that cannot be begun does not stop those that have.
 // Images are begun when their group has room, all that have room in one call.
 //
+// A preview stops its own image: it is not stepped on before what it was to show is
+// decoded, so that every preview shows the step that it was asked for. The others it
+// stops for one decode, and then they have three times as long for steps
+// (Params.Previews), unless all wait for previews. Final decodes go first.
+//
 // # Leasing ahead
 //
 // What is leased here is drawn nowhere else, and no longer follows the queue's

@@ -57,6 +57,38 @@ func TestChoiceOfTheNextTurn(t *testing.T) {
 			b := gpu()
 			return State{Book: b, Models: loaded("m"), Active: repeat(1, seq(b, small, 2, 5)), Waiting: repeat(3, Waiting{Group: small, Rows: 2})}
 		}, Begin, []int{0, 1, 2}, "m", 0},
+		{"a preview comes before its image's next step", func() State {
+			b := gpu()
+			due := seq(b, small, 2, 5)
+			due.Preview = true
+			return State{Book: b, Models: loaded("m"), Active: []Sequence{seq(b, small, 2, 5), due}}
+		}, Preview, []int{1}, "m", 0},
+		{"after a preview, the others are stepped, without one that waits for its own", func() State {
+			b := gpu()
+			b.Previewed(b.Group(small), 0.2)
+			due := seq(b, small, 2, 5)
+			due.Preview, due.Alone = true, true
+			return State{Book: b, Models: loaded("m"), Active: []Sequence{due, seq(b, small, 2, 5), seq(b, small, 2, 5)}}
+		}, Step, []int{1, 2}, "m", 4},
+		{"when all wait for previews, they are decoded at once", func() State {
+			b := gpu()
+			b.Previewed(b.Group(small), 0.2)
+			due := seq(b, small, 2, 5)
+			due.Preview = true
+			return State{Book: b, Models: loaded("m"), Active: []Sequence{due, due}}
+		}, Preview, []int{0}, "m", 0},
+		{"a finished image is decoded before a preview is", func() State {
+			b := gpu()
+			due := seq(b, small, 2, 5)
+			due.Preview = true
+			return State{Book: b, Models: loaded("m"), Active: []Sequence{due, seq(b, small, 2, 0)}}
+		}, Decode, []int{1}, "m", 0},
+		{"an ended image's last preview comes before its decode", func() State {
+			b := gpu()
+			due := seq(b, small, 2, 0)
+			due.Preview = true
+			return State{Book: b, Models: loaded("m"), Active: []Sequence{due}}
+		}, Preview, []int{0}, "m", 0},
 		{"after a begin, steps have their turn", func() State {
 			b := gpu()
 			b.Began(0.5)

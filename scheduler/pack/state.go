@@ -8,6 +8,8 @@ type Sequence struct {
 	Rows  int    // of a UNet call
 	Left  int    // network calls; 0: waits to be decoded
 	Alone bool   // to be stepped by itself, first of its group: a call that it was in failed
+
+	Preview bool // a preview is to be decoded before anything else is done with it
 }
 
 // Waiting is an image that is leased and not begun.
@@ -66,8 +68,10 @@ const (
 	Begin  Action = "begin"  // Choice.Items of State.Waiting, all of Choice.Model
 	Step   Action = "step"   // Choice.Items of State.Active, all of Choice.Group
 	Decode Action = "decode" // Choice.Items[0] of State.Active
-	Load   Action = "load"   // Choice.Model
-	Unload Action = "unload" // Choice.Model
+	// Preview is Choice.Items[0] of State.Active, decoded as it is.
+	Preview Action = "preview"
+	Load    Action = "load"   // Choice.Model
+	Unload  Action = "unload" // Choice.Model
 )
 
 // Choice is the device's next turn.
@@ -86,7 +90,8 @@ type tally struct {
 	group    *Group
 	rows     int // of sequences to step
 	images   int // of sequences to step
-	oldest   int // index of the first to step
+	ready    int // of these, how many can be stepped now: no preview is due
+	oldest   int // index of the first that can
 	suspect  int // index of the first to be stepped by itself, or -1
 	decoding int // images that wait to be decoded
 }
@@ -109,11 +114,17 @@ func (s *State) count() (tallies []tally) {
 		}
 		t := &tallies[at]
 		if q.Left <= 0 {
-			t.decoding++
+			if !q.Preview {
+				t.decoding++
+			}
 			continue
 		}
 		t.rows += q.Rows
 		t.images++
+		if q.Preview {
+			continue
+		}
+		t.ready++
 		if t.oldest < 0 {
 			t.oldest = i
 		}

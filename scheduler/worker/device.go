@@ -106,7 +106,7 @@ func (d *device) state() pack.State {
 	s := pack.State{Now: d.now(), Memory: w.c.Memory, KeepAlive: w.c.KeepAlive.Seconds(), Full: w.out.full(), Book: d.book, Pad: d.pad,
 		Active: make([]pack.Sequence, 0, len(d.active)), Waiting: make([]pack.Waiting, 0, len(d.waiting)), Models: make([]pack.Model, 0, len(d.models))}
 	for _, m := range d.active {
-		s.Active = append(s.Active, pack.Sequence{Group: m.group, Rows: m.rows, Left: m.all - m.done, Alone: m.alone})
+		s.Active = append(s.Active, pack.Sequence{Group: m.group, Rows: m.rows, Left: m.all - m.done, Alone: m.alone, Preview: m.previewDue()})
 	}
 	for _, m := range d.waiting {
 		s.Waiting = append(s.Waiting, pack.Waiting{Group: d.expected(m), Rows: m.rows, Alone: m.alone})
@@ -197,6 +197,8 @@ func (d *device) turn(c pack.Choice, fetch context.Context) {
 		d.step(c)
 	case pack.Decode:
 		d.decode(c)
+	case pack.Preview:
+		d.preview(c)
 	case pack.Load:
 		d.load(d.model(c.Model))
 	case pack.Unload:

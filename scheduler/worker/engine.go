@@ -39,6 +39,9 @@ type Model interface {
 	Step(ctx context.Context, seqs []Sequence) (errs []error, err error)
 	// Decode runs the VAE on the final latents.
 	Decode(ctx context.Context, s Sequence) (Picture, error)
+	// Preview runs the VAE on the clean latents that the sequence's last call predicts. The
+	// sequence is not changed.
+	Preview(ctx context.Context, s Sequence) (Picture, error)
 	// Rows returns how many rows the device is given when n are wanted: n, or the
 	// bucket that n is padded to.
 	Rows(g job.Group, n int) int
@@ -62,9 +65,9 @@ type Sequence interface {
 	Rows() int              // 1, or 2 with guidance
 	Calls() (done, all int) // network calls
 	Text() Text
-	// Preview returns the predicted clean latents after the last call, [channels,
-	// height, width], or nil before the first.
-	Preview() (latents []float32, shape [3]int)
+	// Sketch returns a small JPEG of what the last call predicts, at no cost worth
+	// counting; nil where there is none.
+	Sketch() Picture
 }
 
 // Text says what of an image's texts is drawn.

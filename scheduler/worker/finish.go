@@ -32,6 +32,7 @@ func (w *Worker) finish(ctx context.Context, m *image, p Picture) {
 		return
 	}
 	result := w.result(m, p, name, int64(len(file)))
+	m.previewsTold(ctx)
 	err = w.insist(ctx, "recording an image", func(ctx context.Context) error { return w.c.Source.Finish(ctx, r, result) })
 	w.end(r)
 	if err != nil {

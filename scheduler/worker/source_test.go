@@ -32,10 +32,11 @@ type source struct {
 	beats    []scheduler.Worker
 	asked    []scheduler.LeaseRequest
 	left     []string
-	down     bool // every call fails
-	hung     bool // every write hangs until its context ends
-	tries    int  // calls of Lease
-	attempts int  // before a job.Engine error is final
+	down     bool          // every call fails
+	hung     bool          // every write hangs until its context ends
+	tries    int           // calls of Lease
+	slowly   time.Duration // what telling a preview takes
+	attempts int           // before a job.Engine error is final
 }
 
 type entry struct {
@@ -176,9 +177,15 @@ func (s *source) Revocations(ctx context.Context, name string) (<-chan job.Ref, 
 
 func (s *source) Progress(ctx context.Context, r job.Ref, p job.Progress, v *job.Preview) error {
 	s.hang(ctx)
+	if s.slowly > 0 && v != nil {
+		time.Sleep(s.slowly)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := fmt.Sprintf("%s/%d", r.Job, r.Image)
+	if _, err := s.find(r); err != nil && v != nil {
+		return err
+	}
 	s.progress[key] = append(s.progress[key], p)
 	if v != nil {
 		s.previews[key] = append(s.previews[key], *v)

@@ -64,7 +64,11 @@ type image struct {
 	text     Text
 	seconds  float64
 	told     time.Time
-	previews int
+	previews int // decoded, or given up
+	sketches int
+	sketched time.Time // the last
+
+	lastPreview chan struct{} // closed once it was told; nil: there is none
 }
 
 func (m *image) start() Start {

@@ -165,8 +165,8 @@ func TestProgressIsToldSeldomButToTheEnd(t *testing.T) {
 			t.Fatalf("%d previews, want 4", len(previews))
 		}
 		for i, v := range previews {
-			if v.Index != i || len(v.Data) != 16 || v.Kind != job.Partial {
-				t.Errorf("preview %d: index %d, %d bytes, kind %v", i, v.Index, len(v.Data), v.Kind)
+			if want := fmt.Sprintf("preview after %d", 20*(i+1)); v.Index != i || string(v.Data) != want || v.Kind != job.Partial || v.Type != "image/png" {
+				t.Errorf("preview %d: index %d, %s, kind %v, type %s; expected %s", i, v.Index, v.Data, v.Kind, v.Type, want)
 			}
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -37,6 +38,8 @@ type Engine struct {
 	OnStep   func(seqs []*Sequence) (errs []error, err error)
 	OnDecode func(s *Sequence) error
 	OnEncode func(s *Sequence) error
+
+	OnPreview func(s *Sequence) error // decodes of unfinished images cost what Decode does
 
 	mu    sync.Mutex
 	calls []Call
@@ -197,6 +200,17 @@ func (m *model) Decode(_ context.Context, s worker.Sequence) (worker.Picture, er
 	return picture{m.e, own}, nil
 }
 
+func (m *model) Preview(_ context.Context, s worker.Sequence) (worker.Picture, error) {
+	own := s.(*Sequence)
+	if m.e.OnPreview != nil {
+		if err := m.e.OnPreview(own); err != nil {
+			return nil, err
+		}
+	}
+	time.Sleep(time.Duration(float64(m.e.Decode) * scale(own.group)))
+	return glimpse{"preview", own.done}, nil
+}
+
 // scale is a size's pixels against those of 512x512.
 func scale(g job.Group) float64 { return float64(g.Height*g.Width) / (64 * 64) }
 
@@ -216,8 +230,8 @@ func newSequence(name string, s worker.Start) *Sequence {
 	if s.Drawing.Width > 0 {
 		q.group.Width = s.Drawing.Width / 8
 	}
-	s.Drawing.Previews = 0               // no image depends on them
-	text, err := json.Marshal(s.Drawing) // plain fields
+	s.Drawing.Previews, s.Drawing.Sketches = 0, false // no image depends on them
+	text, err := json.Marshal(s.Drawing)              // plain fields
 	if err != nil {
 		panic(err)
 	}
@@ -250,12 +264,24 @@ func (s *Sequence) Text() worker.Text {
 	return worker.Text{Tokens: len(s.Start.Drawing.Prompt), Windows: 1}
 }
 
-// Preview implements worker.Sequence.
-func (s *Sequence) Preview() ([]float32, [3]int) {
+// Sketch implements worker.Sequence.
+func (s *Sequence) Sketch() worker.Picture {
 	if s.done == 0 {
-		return nil, [3]int{}
+		return nil
 	}
-	return []float32{float32(s.done), 1, 2, 3}, [3]int{4, 1, 1}
+	return glimpse{"sketch", s.done}
+}
+
+// glimpse is what an image looks like on the way: its kind and the calls that were done.
+type glimpse struct {
+	kind string
+	done int
+}
+
+func (g glimpse) Size() (width, height int) { return 1, 1 }
+
+func (g glimpse) Encode() ([]byte, error) {
+	return fmt.Appendf(nil, "%s after %d", g.kind, g.done), nil
 }
 
 type picture struct {
