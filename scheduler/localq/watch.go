@@ -24,7 +24,7 @@ type presence struct {
 type watcher struct {
 	entry  *entry
 	name   string
-	ch     chan job.Update // holds one update, the latest
+	ch     chan job.Update // holds the latest update, and before it those with decoded previews
 	told   bool
 	seen   uint64      // revision of the last update
 	before int         // position in it
@@ -108,7 +108,7 @@ func (s *Store) Watch(ctx context.Context, id job.ID, name string) (<-chan job.U
 		return nil, err
 	}
 	status, pending := s.status(e), e.pending
-	w := &watcher{entry: e, name: name, ch: make(chan job.Update, 1)}
+	w := &watcher{entry: e, name: name, ch: make(chan job.Update, mostUnread)}
 	if e.audience.channels == nil {
 		e.audience.channels = map[*watcher]struct{}{}
 	}
@@ -162,15 +162,28 @@ func (s *Store) tell(e *entry, u job.Update) {
 	}
 }
 
-// send puts an update in the place of one that was not read. After that of a
-// job's end the watcher is dismissed. The mutex is held, so that nobody else sends.
+// mostUnread bounds the updates that wait for a watcher.
+const mostUnread = 8
+
+// send puts an update in the place of those that were not read, but for decoded previews,
+// which are few and dear. After that of a job's end the watcher is dismissed. The mutex is held, so that nobody else sends.
 func (s *Store) send(w *watcher, u job.Update) {
 	if w.told && u.Status.Revision < w.seen {
 		return
 	}
-	select {
-	case <-w.ch:
-	default:
+	var unread []job.Update
+	for waiting := true; waiting; {
+		select {
+		case old := <-w.ch:
+			if p := old.Preview; p != nil && p.Kind == job.Partial {
+				unread = append(unread, old)
+			}
+		default:
+			waiting = false
+		}
+	}
+	for _, old := range unread[max(0, len(unread)-mostUnread+1):] {
+		w.ch <- old
 	}
 	w.ch <- u
 	w.told, w.seen, w.before = true, u.Status.Revision, u.Status.Position

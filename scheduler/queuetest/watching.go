@@ -100,6 +100,25 @@ var watching = []testCase{
 			s.t.Error("the preview came changed")
 		}
 	}},
+	{promise: "decoded previews that are told at once arrive one by one", check: func(s *store) {
+		updates, _ := s.watch(s.submit().ID, "someone")
+		l := s.one("w")
+		s.next(updates, in(job.InProgress))
+		for i := range 3 {
+			for _, kind := range []job.PreviewKind{job.Partial, job.Sketch} {
+				preview := &job.Preview{Kind: kind, Index: i, Type: "image/png", Data: []byte{1, 2, 3}}
+				if err := s.q.Progress(s.ctx, l.Ref, job.Progress{Done: i + 1, All: 4}, preview); err != nil {
+					s.t.Fatalf("progress %d: %v", i, err)
+				}
+			}
+		}
+		for i := range 3 {
+			u := s.next(updates, func(u job.Update) bool { return u.Preview != nil && u.Preview.Kind == job.Partial })
+			if u.Preview.Index != i {
+				s.t.Errorf("preview %d comes in the place of %d", u.Preview.Index, i)
+			}
+		}
+	}},
 	{promise: "a reader that reads nothing blocks nobody and is told the end", check: func(s *store) {
 		id := s.submit().ID
 		updates, _ := s.watch(id, "asleep")

@@ -20,13 +20,13 @@ type watch struct {
 	begun    bool   // status is set
 	early    string // the last record that came before
 	status   job.Status
-	fresh    bool                 // status has not been handed over as it is
-	last     bool                 // nothing follows status
-	previews map[int]*job.Preview // the latest not handed over yet, by image
+	fresh    bool           // status has not been handed over as it is
+	last     bool           // nothing follows status
+	previews []*job.Preview // not handed over yet; of an image's sketches the latest
 }
 
 func newWatch(id job.ID, watcher string) *watch {
-	return &watch{id: id, watcher: watcher, news: make(chan struct{}, 1), previews: map[int]*job.Preview{}}
+	return &watch{id: id, watcher: watcher, news: make(chan struct{}, 1)}
 }
 
 // notify marks that there is something new. The mutex is held.
@@ -95,7 +95,12 @@ func (w *watch) progressed(image int, token uint64, p job.Progress, preview *job
 	w.status.Images = slices.Clone(w.status.Images) // the reader may have the old ones
 	w.status.Images[image].Progress = p
 	if preview != nil {
-		w.previews[image] = preview
+		w.previews = slices.DeleteFunc(w.previews, func(p *job.Preview) bool {
+			return p.Image == image && p.Kind == job.Sketch && preview.Kind == job.Sketch
+		})
+		if w.previews = append(w.previews, preview); len(w.previews) > mostUnread {
+			w.previews = slices.Delete(w.previews, 0, 1)
+		}
 	}
 	w.notify()
 }
@@ -146,9 +151,8 @@ func (w *watch) next() (u job.Update, some, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u.Status = w.status
-	for _, p := range w.previews {
-		u.Preview = p
-		break
+	if len(w.previews) > 0 {
+		u.Preview = w.previews[0]
 	}
 	return u, w.fresh || u.Preview != nil, w.last
 }
@@ -157,8 +161,8 @@ func (w *watch) next() (u job.Update, some, last bool) {
 func (w *watch) handed(u job.Update) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p := u.Preview; p != nil && w.previews[p.Image] == p {
-		delete(w.previews, p.Image)
+	if p := u.Preview; p != nil {
+		w.previews = slices.DeleteFunc(w.previews, func(q *job.Preview) bool { return p == q })
 	}
 	select {
 	case <-w.news:
@@ -245,11 +249,13 @@ func (s *Store) hand(ctx context.Context, w *watch, out chan<- job.Update) {
 	}
 }
 
+// mostUnread bounds the previews that wait for a reader.
+const mostUnread = 8
+
 // mark makes the state be handed over once more: the last update has no preview.
 func (w *watch) mark() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	clear(w.previews)
 	w.fresh = true
 }
 
