@@ -303,3 +303,15 @@ func FuzzParseConfig(f *testing.F) {
 		parseConfig("c.yaml", text).lines()
 	})
 }
+
+// TestServeBySettings serves from a file, with workers of their own, which are told by flags.
+func TestServeBySettings(t *testing.T) {
+	path := yamlFile(t, "models:\n  - name: people\n    ref: "+tiny(t, "tiny-sd")+"\nworker-processes: 1\nalias:\n  gpt-image-1: people\nlog-level: WARN\n")
+	t.Setenv("COSMICMAN_CONFIG", path)
+	t.Setenv("COSMICMAN_KEEP_ALIVE", "1h")
+	s := serving(t, t.TempDir())
+	for _, model := range []string{"people", "gpt-image-1"} {
+		s.draw(t, `{"prompt": "a headshot", "size": "64x64", "seed": 17, "model": "`+model+`"}`)
+	}
+	s.stop(t)
+}
