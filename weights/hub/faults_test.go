@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"fmt"
 	"net/http"
 	"os"
@@ -108,6 +109,7 @@ func TestFilesThatPass(t *testing.T) {
 			s.Other = broken(s, http.StatusPartialContent, "bytes 400000-899999/900000", wrong[400_000:])
 		},
 		"a chunked answer without a length": func(s *hubtest.Server) { s.Other = of(unetFile, chunked(unet)) },
+		"plain sha1 tags":                   func(s *hubtest.Server) { s.Bare, s.Hub = true, plainTags },
 		"weak tags":                         func(s *hubtest.Server) { s.Other = of(unetFile, chunked(unet, "ETag", `W/"weak"`)) },
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -140,6 +142,18 @@ func chunked(data []byte, header ...string) func(http.ResponseWriter, *http.Requ
 			_ = http.NewResponseController(w).Flush()
 		}
 	}
+}
+
+// plainTags is a hook that tags small files with the sha1 of their bytes, as a server does
+// that knows nothing of git.
+func plainTags(w http.ResponseWriter, r *http.Request, name string) bool {
+	data, known := files()[name]
+	if !known || len(data) >= hubtest.Large {
+		return false
+	}
+	w.Header().Set("ETag", fmt.Sprintf("%q", fmt.Sprintf("%x", sha1.Sum(data))))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	return true
 }
 
 // moved redirects the list to the same host, as the hub does with renamed models.

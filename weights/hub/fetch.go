@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -33,10 +34,10 @@ type download struct {
 	done *atomic.Int64 // of the pull
 
 	file *os.File
-	have int64     // bytes in file
-	sum  hash.Hash // of these
-	etag string    // of what they came from, "" where that is not known
-	old  bool      // some of them have come by an earlier request
+	have int64  // bytes in file
+	sum  sums   // of these
+	etag string // of what they came from, "" where that is not known
+	old  bool   // some of them have come by an earlier request
 
 	restarts int
 }
@@ -114,14 +115,29 @@ func (d *download) open(at string) error {
 	return nil
 }
 
-// newSum is the hash that the file's name tells: sha256 of the bytes, or git's sha1 of a blob.
-func (d *download) newSum() hash.Hash {
-	if len(d.hash) == 64 {
-		return sha256.New()
+// sums are hashes of the same bytes, of which one has to be the file's.
+type sums []hash.Hash
+
+func (s sums) Write(p []byte) (int, error) {
+	for _, h := range s {
+		h.Write(p)
 	}
-	s := sha1.New()
-	fmt.Fprintf(s, "blob %d\x00", d.size)
-	return s
+	return len(p), nil
+}
+
+func (s sums) have(digits string) bool {
+	return slices.ContainsFunc(s, func(h hash.Hash) bool { return hex.EncodeToString(h.Sum(nil)) == digits })
+}
+
+// newSum is what the file's name tells: sha256 of the bytes, or git's sha1 of a blob. Servers
+// without git behind them tag files with the plain sha1, which proves as much.
+func (d *download) newSum() sums {
+	if len(d.hash) == 64 {
+		return sums{sha256.New()}
+	}
+	git := sha1.New()
+	fmt.Fprintf(git, "blob %d\x00", d.size)
+	return sums{git, sha1.New()}
 }
 
 // restart forgets what has come.
@@ -212,7 +228,7 @@ func (d *download) copy(ctx context.Context, res *http.Response, dog *watchdog) 
 			if _, err := d.file.Write(buffer[:n]); err != nil {
 				return err
 			}
-			d.sum.Write(buffer[:n])
+			_, _ = d.sum.Write(buffer[:n]) // it never fails
 			d.have += int64(n)
 			d.done.Add(int64(n))
 		}
@@ -242,7 +258,7 @@ func (d *download) tooMuch(host string) error {
 // check compares the hash. What does not have it is thrown away; it is fetched once more if
 // it had come in pieces, of which one may have been of something else.
 func (d *download) check() error {
-	if hex.EncodeToString(d.sum.Sum(nil)) == d.hash {
+	if d.sum.have(d.hash) {
 		return nil
 	}
 	old := d.old

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -52,6 +53,7 @@ func parseListing(data []byte) (*listing, error) {
 			Blob *string `json:"blobId"`
 			LFS  *struct {
 				SHA256 string `json:"sha256"`
+				OID    string `json:"oid"` // as lists of folders call it
 				Size   *int64 `json:"size"`
 			} `json:"lfs"`
 		} `json:"siblings"`
@@ -89,10 +91,9 @@ func parseListing(data []byte) (*listing, error) {
 			if s.LFS.Size != nil {
 				r.size = *s.LFS.Size
 			}
-			if !isHash(s.LFS.SHA256, 64) {
-				return nil, fmt.Errorf("%.200q: lfs.sha256 is %.80q, expected 64 hexadecimal digits", s.Name, s.LFS.SHA256)
+			if r.hash = cmp.Or(s.LFS.SHA256, s.LFS.OID); !isHash(r.hash, 64) {
+				return nil, fmt.Errorf("%.200q: lfs.sha256 is %.80q, expected 64 hexadecimal digits", s.Name, r.hash)
 			}
-			r.hash = s.LFS.SHA256
 		case s.Blob != nil:
 			if !isHash(*s.Blob, 40) {
 				return nil, fmt.Errorf("%.200q: blobId is %.80q, expected 40 hexadecimal digits", s.Name, *s.Blob)
