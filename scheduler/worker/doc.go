@@ -17,6 +17,13 @@
 // everything back, waits a little for images that are being recorded, and returns.
 // Neither counts as an attempt.
 //
+// # Previews
+//
+// A decoded preview is a turn of the device, which package pack fits in; a sketch is taken
+// along with a step, seldom. Both are encoded and told off the device's goroutine. An
+// image's end is recorded after its decoded previews were told, at most two seconds later.
+// A preview that cannot be made or told is missing, and that is all.
+//
 // # When things fail
 //
 //   - A store that cannot be reached stops nothing that runs. Results, failures and
