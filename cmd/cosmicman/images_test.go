@@ -187,22 +187,34 @@ func TestAStreamEndsWithTheImageThatIsAnsweredWithout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var completed struct {
+	var e struct {
 		Type    string
 		B64JSON []byte `json:"b64_json"`
 		Seed    uint64
+		Index   *int `json:"partial_image_index"`
 	}
+	partials := 0
 	r := bufio.NewReader(res.Body)
 	for err == nil {
 		var line string
-		if line, err = r.ReadString('\n'); strings.HasPrefix(line, "data: ") {
-			if err := json.Unmarshal([]byte(line[6:]), &completed); err != nil {
-				t.Fatal(err)
-			}
+		if line, err = r.ReadString('\n'); !strings.HasPrefix(line, "data: ") {
+			continue
 		}
+		e.Index = nil
+		if err := json.Unmarshal([]byte(line[6:]), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Index == nil {
+			continue
+		}
+		m, perr := png.Decode(bytes.NewReader(e.B64JSON))
+		if perr != nil || m.Bounds().Dx() != 64 || m.Bounds().Dy() != 64 || *e.Index != partials || bytes.Equal(e.B64JSON, want.Data[0].B64JSON) {
+			t.Errorf("partial image %d after %d: %v", *e.Index, partials, perr)
+		}
+		partials++
 	}
-	if err != io.EOF || completed.Type != "image_generation.completed" || completed.Seed != 5 || !bytes.Equal(completed.B64JSON, want.Data[0].B64JSON) {
-		t.Errorf("%s, %v", completed.Type, err)
+	if err != io.EOF || e.Type != "image_generation.completed" || e.Seed != 5 || !bytes.Equal(e.B64JSON, want.Data[0].B64JSON) || partials != 2 {
+		t.Errorf("%s after %d partial images, %v", e.Type, partials, err)
 	}
 	s.stop(t)
 }
