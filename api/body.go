@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,14 +17,19 @@ import (
 // with every character escaped.
 const maxBody = 1 << 20
 
-// drainFor is how long a client that is refused may go on sending.
-const drainFor = 20 * time.Second
+// A client that is refused may go on sending for drainFor, if it does not pause for
+// longer than drainPause.
+const (
+	drainFor   = time.Minute
+	drainPause = 3 * time.Second
+)
 
 // readJSON reads a body strictly: JSON, UTF-8, one object of at most limit bytes,
-// each field once. The fields are in the order in which they were given.
-func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]member, error) {
+// each field once. The fields are in the order in which they were given. all reads the
+// body to its end, in whatever memory may be had.
+func readJSON(w http.ResponseWriter, r *http.Request, limit int64, all func(io.Reader) ([]byte, error)) ([]member, error) {
 	if mediaType(r) != "application/json" {
-		return nil, &apiError{status: http.StatusUnsupportedMediaType, kind: "invalid_request_error", message: "the Content-Type must be application/json"}
+		return nil, &apiError{status: http.StatusUnsupportedMediaType, kind: "invalid_request_error", message: "the Content-Type must be application/json, in UTF-8"}
 	}
 	if err := plainEncoding(r); err != nil {
 		return nil, err
@@ -31,9 +37,12 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]member, er
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := all(http.MaxBytesReader(w, r.Body, limit))
+	var own *apiError
 	var large *http.MaxBytesError
 	switch {
+	case errors.As(err, &own):
+		return nil, err
 	case errors.As(err, &large):
 		return nil, tooLarge(limit)
 	case err != nil:
@@ -44,24 +53,39 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]member, er
 	return object(body)
 }
 
-// drain reads the rest of a body that is refused, up to the longest that is read from
+// drain reads the rest of a body that was refused, up to the longest that is read from
 // anybody: clients write it to its end before they read an answer, and would be told
 // of a broken connection instead. Who waits for a word to go on is not given it.
 func drain(w http.ResponseWriter, r *http.Request) {
-	if r.Body == nil || r.Header.Get("Expect") != "" {
+	if r.Body == nil || r.Body == http.NoBody || r.Header.Get("Expect") != "" {
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainFor)) // the server sets its own for the next request
-	_, _ = io.CopyN(io.Discard, r.Body, maxForm)
+	control := http.NewResponseController(w)
+	end := time.Now().Add(drainFor)
+	for left := int64(maxForm); left > 0 && time.Now().Before(end); {
+		_ = control.SetReadDeadline(time.Now().Add(drainPause)) // the server sets its own for the next request
+		n, err := io.CopyN(io.Discard, r.Body, pieces)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
 }
 
-// mediaType is the Content-Type without its parameters, "" for one that is none.
+// mediaType is the Content-Type without its parameters, "" for one that is none, or
+// that says of text that it is not UTF-8.
 func mediaType(r *http.Request) string {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || len(r.Header.Values("Content-Type")) > 1 {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || len(r.Header.Values("Content-Type")) > 1 || !isUTF8(params) {
 		return ""
 	}
 	return kind
+}
+
+// isUTF8 looks at the parameters of a media type.
+func isUTF8(params map[string]string) bool {
+	charset, given := params["charset"]
+	return !given || slices.Contains([]string{"utf-8", "utf8", "us-ascii"}, strings.ToLower(charset))
 }
 
 // plainEncoding refuses what grows when it is read.
@@ -77,10 +101,16 @@ func plainEncoding(r *http.Request) error {
 // object splits a JSON object into its fields and refuses duplicates and
 // anything after it.
 func object(body []byte) ([]member, error) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, invalid("", "the body is empty, expected a JSON object")
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
-	bad := func() error { return invalid("", "the body must be one JSON object") }
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	bad := func() error { return wrongJSON(body, d.InputOffset()) }
+	switch t, err := d.Token(); {
+	case err != nil:
 		return nil, bad()
+	case t != json.Delim('{'):
+		return nil, invalid("", "the body must be a JSON object, in braces")
 	}
 	var members []member
 	seen := map[string]bool{}
@@ -104,9 +134,23 @@ func object(body []byte) ([]member, error) {
 		return nil, bad()
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, bad()
+		return nil, invalid("", "the body must be one JSON object, but something follows it")
 	}
 	return members, nil
+}
+
+// wrongJSON says where a body ceases to be JSON, which is not before its byte at near.
+func wrongJSON(body []byte, near int64) error {
+	var all json.RawMessage
+	err := json.NewDecoder(bytes.NewReader(body)).Decode(&all)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return invalid("", "the body is not JSON: after %d bytes it ends unfinished", len(body))
+	}
+	var wrong *json.SyntaxError
+	if errors.As(err, &wrong) {
+		near = wrong.Offset
+	}
+	return invalid("", "the body is not JSON: it is wrong at byte %d", near)
 }
 
 // shortened is the beginning of a name that a client made up.

@@ -141,16 +141,14 @@ func (s *server) readPictureURLs(c echo.Context, on routes) (_ *request, files p
 			l.release()
 		}
 	}()
-	length := c.Request().ContentLength
-	if length < 0 || length > limit {
-		length = limit
-	}
-	// The body, its fields, and their text.
-	if err := l.take(3 * length); err != nil {
-		return nil, files, nil, err
-	}
 	unhurried(c)
-	all, err := readJSON(c.Response(), c.Request(), limit)
+	all, err := readJSON(c.Response(), c.Request(), limit, func(r io.Reader) ([]byte, error) {
+		body, err := l.read(r, limit)
+		if err == nil {
+			err = l.take(2 * int64(len(body))) // its fields, and their text
+		}
+		return body, err
+	})
 	if err != nil {
 		return nil, files, nil, err
 	}

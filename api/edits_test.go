@@ -365,14 +365,30 @@ func TestEditsStreamTheirOwnEvents(t *testing.T) {
 
 func TestObjectsInForms(t *testing.T) {
 	m := func(name, text string) member { return member{name, value{raw: []byte(text), form: true}} }
-	got, err := nested([]member{m("outfit[top][color]", "red"), m("prompt", "p"), m("body[age]", "adult"), m("outfit[top][type]", "shirt"), m("outfit[hat]", "a \"cap\"")})
+	got, err := nested([]member{m("outfit[top][color]", "red"), m("prompt", "p"), m("body[age]", "adult"), m("outfit[top][type]", "shirt"), m("outfit[hat]", "a \"cap\""),
+		m("body[hair][color][]", "red"), m("body[shape][]", "fit"), m("body[hair][color][]", "black")})
 	text := ""
 	for _, g := range got {
 		text += g.name + " " + string(g.raw) + "\n"
 	}
-	const want = "prompt p\nbody {\"age\":\"adult\"}\noutfit {\"hat\":\"a \\\"cap\\\"\",\"top\":{\"color\":\"red\",\"type\":\"shirt\"}}\n"
+	const want = "prompt p\nbody {\"age\":\"adult\",\"hair\":{\"color\":[\"red\",\"black\"]},\"shape\":[\"fit\"]}\noutfit {\"hat\":\"a \\\"cap\\\"\",\"top\":{\"color\":\"red\",\"type\":\"shirt\"}}\n"
 	if err != nil || text != want {
 		t.Errorf("%s%v", text, err)
+	}
+}
+
+func TestObjectsInFormsThatCannotBe(t *testing.T) {
+	for _, names := range []string{
+		"body[]", "body[][]", "body[][age]", "body[", "body[age", "body[a]b]", "body[a][b][c]", "body[age][][]", "body[age] body[age]", "body[age] body[age][]",
+		"body[age][] body[age]", "body[hair] body[hair][color]", "body[hair][color] body[hair]", "body[hair][] body[hair][color]", "body body[age]",
+	} {
+		var members []member
+		for name := range strings.FieldsSeq(names) {
+			members = append(members, member{name, value{raw: []byte("red"), form: true}})
+		}
+		if got, err := nested(members); err == nil || shown(err, nil).param != members[len(members)-1].name && shown(err, nil).param != "body" {
+			t.Errorf("%s: %v, %v", names, got, err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -103,7 +104,6 @@ func (s *server) fail(err error, c echo.Context) {
 	if e.status >= http.StatusInternalServerError {
 		s.fault(c, "a request failed", err)
 	}
-	drain(c.Response(), r)
 	h := c.Response().Header()
 	if e.retryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(e.retryAfter.Seconds())), 10))
@@ -112,9 +112,30 @@ func (s *server) fail(err error, c echo.Context) {
 	if e.final {
 		h.Set("X-Should-Retry", "false")
 	}
-	if werr := c.JSON(e.status, errorAnswer{e.body()}); werr != nil {
+	if werr := refuse(c, e); werr != nil {
 		s.fault(c, "writing an error", werr)
 	}
+}
+
+// refuse sends an error at once, also to who has not sent all of a body, and then lets
+// them go on with it.
+func refuse(c echo.Context, e *apiError) error {
+	text, err := json.Marshal(errorAnswer{e.body()})
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	control := http.NewResponseController(c.Response())
+	_ = control.EnableFullDuplex() // HTTP/2 always is
+	c.Response().Header().Set("Content-Length", strconv.Itoa(len(text)))
+	if err := c.JSONBlob(e.status, text); err != nil {
+		return err
+	}
+	if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	drain(c.Response(), c.Request())
+	return nil
 }
 
 // errorAnswer is what every error is answered with, in OpenAI's shape.

@@ -74,10 +74,6 @@ func (s *server) readForm(w http.ResponseWriter, r *http.Request, fields formFie
 	if err != nil {
 		err = body.blame(err)
 		f.close()
-		// Clients write the whole body before they read an answer: to the rest of it
-		// nobody listens, but who sends it gets to read what was wrong.
-		body.header = -1
-		_, _ = io.Copy(io.Discard, body)
 		return nil, err
 	}
 	return f, nil
@@ -176,7 +172,7 @@ func (f *form) text(p io.Reader, name string, isFile bool, left int, known func(
 	switch {
 	case isFile:
 		return 0, invalid(name, "%s must be sent as text: its part has a filename", name)
-	case slices.ContainsFunc(f.members, func(m member) bool { return m.name == name }):
+	case !ofList(name) && slices.ContainsFunc(f.members, func(m member) bool { return m.name == name }):
 		return 0, invalid(name, "the field %.60q is given twice", name)
 	}
 	data, err := io.ReadAll(io.LimitReader(p, int64(left)+1))

@@ -1,6 +1,10 @@
 package api
 
-import "github.com/labstack/echo/v4"
+import (
+	"io"
+
+	"github.com/labstack/echo/v4"
+)
 
 // generations draws from text.
 //
@@ -13,7 +17,7 @@ import "github.com/labstack/echo/v4"
 //	@Failure 400,401,403,404,410,413,415,422,429,500,503 {object} errorAnswer "what is wrong; param names the field"
 //	@Router	/v1/images/generations [post]
 func (s *server) generations(c echo.Context) error {
-	members, err := readJSON(c.Response(), c.Request(), maxBody)
+	members, err := readJSON(c.Response(), c.Request(), maxBody, io.ReadAll)
 	if err != nil {
 		return err
 	}

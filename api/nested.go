@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -16,8 +17,11 @@ func outermost(name string) string {
 	return name
 }
 
-// nested gathers parts such as body[age] and body[hair][color] into the objects that
-// they are of: OpenAI's libraries write objects into forms in this way.
+// ofList reports whether a part is one element of a list: body[age][].
+func ofList(name string) bool { return outermost(name) != name && strings.HasSuffix(name, "][]") }
+
+// nested gathers parts such as body[age], body[hair][color] and body[age][] into the
+// objects that they are of: OpenAI's libraries write objects into forms in this way.
 func nested(members []member) ([]member, error) {
 	var out []member
 	objects := map[string]map[string]any{}
@@ -27,8 +31,12 @@ func nested(members []member) ([]member, error) {
 			out = append(out, m)
 			continue
 		}
-		path := strings.Split(strings.TrimSuffix(m.name[len(field)+1:], "]"), "][")
-		if !strings.HasSuffix(m.name, "]") || len(path) > maxNesting || strings.ContainsAny(strings.Join(path, ""), "[]") {
+		inside := m.name[len(field)+1:]
+		if ofList(m.name) {
+			inside = strings.TrimSuffix(inside, "[]")
+		}
+		path := strings.Split(strings.TrimSuffix(inside, "]"), "][")
+		if !strings.HasSuffix(m.name, "]") || len(path) > maxNesting || slices.Contains(path, "") || strings.ContainsAny(strings.Join(path, ""), "[]") {
 			return nil, invalid(shortened(m.name), "the field %.60q cannot be read, expected %s[name] or %s[name][attribute]", m.name, field, field)
 		}
 		text, err := plainText(shortened(m.name), m.value)
@@ -52,10 +60,15 @@ func nested(members []member) ([]member, error) {
 			at = inner
 		}
 		last := path[len(path)-1]
-		if at[last] != nil {
+		list, is := at[last].([]any)
+		switch {
+		case at[last] != nil && (!is || !ofList(m.name)):
 			return nil, invalid(shortened(m.name), "the field %.60q is given twice", m.name)
+		case ofList(m.name):
+			at[last] = append(list, text)
+		default:
+			at[last] = text
 		}
-		at[last] = text
 	}
 	for _, field := range []string{"body", "outfit"} {
 		if objects[field] == nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -28,7 +29,7 @@ type explanation struct {
 //	@Failure 400,401,403,404,413,415,429,500,503 {object} errorAnswer "what is wrong; param names the field"
 //	@Router	/v1/prompts [post]
 func (s *server) explain(c echo.Context) error {
-	members, err := readJSON(c.Response(), c.Request(), maxBody)
+	members, err := readJSON(c.Response(), c.Request(), maxBody, io.ReadAll)
 	if err != nil {
 		return err
 	}
