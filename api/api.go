@@ -139,15 +139,15 @@ func newRoutes(c Config) *echo.Echo {
 	}
 	e.Pre(s.metered)
 	s.door(e)
-	if c.Metrics != nil {
-		e.GET("/metrics", echo.WrapHandler(c.Metrics))
-	}
 	read := []string{http.MethodGet, http.MethodHead}
+	if c.Metrics != nil {
+		e.Match(read, "/metrics", echo.WrapHandler(c.Metrics))
+	}
 	e.Match(read, pagePath, page.index)
 	e.Match(read, assetsPath+":version/:name", page.asset)
-	e.GET("/openapi.json", document)
-	e.GET("/swagger", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "swagger/") })
-	e.GET(swaggerPath+"*", swaggerUI)
+	e.Match(read, "/openapi.json", document)
+	e.Match(read, "/swagger", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "swagger/") })
+	e.Match(read, swaggerPath+"*", swaggerUI)
 	e.Match(read, "/healthz", s.healthz)
 	e.Match(read, "/readyz", s.readyz)
 	e.POST(routePaths[generations], s.generations)

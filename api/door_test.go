@@ -158,6 +158,20 @@ func TestWhatHasNoRouteIsAnsweredInOpenAIsShape(t *testing.T) {
 	}
 }
 
+// What can be read can be asked for without its body.
+func TestEveryPageHasAHead(t *testing.T) {
+	s := open(t, scheduler.Options{}, echoed, func(c *Config, _ *http.Server) {
+		c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "up 1") })
+	})
+	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/swagger/", "/swagger/swagger-ui.css", "/v1/models", "/v1/prompts"} {
+		whole, _ := s.do(t, http.MethodGet, path, "")
+		head, body := s.do(t, http.MethodHead, path, "")
+		if head.StatusCode != whole.StatusCode || head.Header.Get("Content-Type") != whole.Header.Get("Content-Type") || len(body) > 0 {
+			t.Errorf("%s: %d %v, %d bytes, but GET %d %v", path, head.StatusCode, head.Header, len(body), whole.StatusCode, whole.Header)
+		}
+	}
+}
+
 func TestEveryAnswerHasARequestID(t *testing.T) {
 	var log lines
 	s := open(t, scheduler.Options{}, echoed, withLog(&log))

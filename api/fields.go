@@ -136,7 +136,8 @@ func unknownField(name string, on routes) error {
 		}
 	}
 	shown := shortened(name)
-	best, distance := "", 3
+	// Of a short name less may differ: from one letter everything is near.
+	best, distance := "", min(3, len(shown)/2+1)
 	for _, n := range names {
 		if d := editDistance(strings.ToLower(shown), n); d < distance {
 			best, distance = n, d

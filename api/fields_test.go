@@ -62,7 +62,7 @@ var badBodies = map[string][]string{
 	},
 	"eta":            {`{"prompt": "p", "eta": -0.1}`, `{"prompt": "p", "eta": 1.1}`, `{"prompt": "p", "eta": "0"}`},
 	"sampler":        {`{"prompt": "p", "sampler": 1}`, `{"prompt": "p", "sampler": "` + strings.Repeat("s", 300) + `"}`},
-	"seed":           {`{"prompt": "p", "seed": -1}`, `{"prompt": "p", "seed": 1.5}`, `{"prompt": "p", "seed": "17"}`, `{"prompt": "p", "seed": 18446744073709551616}`, `{"prompt": "p", "seed": 1e3}`, `{"prompt": "p", "seed": false}`},
+	"seed":           {`{"prompt": "p", "seed": -1}`, `{"prompt": "p", "seed": 1.5}`, `{"prompt": "p", "seed": "17"}`, `{"prompt": "p", "seed": 18446744073709551616}`, `{"prompt": "p", "seed": 18446744073709551615, "n": 2}`, `{"prompt": "p", "seed": 18446744073709551607, "n": 10}`, `{"prompt": "p", "seed": 1e3}`, `{"prompt": "p", "seed": false}`},
 	"strength":       {`{"prompt": "p", "strength": 0.5}`},
 	"input_fidelity": {`{"prompt": "p", "input_fidelity": "high"}`},
 	"long_prompt":    {`{"prompt": "p", "long_prompt": "cut"}`, `{"prompt": "p", "long_prompt": true}`},
@@ -104,7 +104,7 @@ func TestBadBodiesAreRefusedByField(t *testing.T) {
 
 func TestUnknownFieldsNameTheNearestOne(t *testing.T) {
 	for name, want := range map[string]string{
-		"promt": "prompt", "Size": "size", "negativ_prompt": "negative_prompt", "guidance-scale": "guidance_scale", "sead": "seed", "zzzzzz": "",
+		"promt": "prompt", "Size": "size", "negativ_prompt": "negative_prompt", "guidance-scale": "guidance_scale", "sead": "seed", "zzzzzz": "", "N": "n", "stpes": "steps", "": "", "f0": "", "x": "", "foo": "",
 		strings.Repeat("prompt", 100): "",
 	} {
 		_, err := lookup(name, generations)

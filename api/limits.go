@@ -82,7 +82,7 @@ func (a *allowance) spend(h http.Header, now time.Time) error {
 	h.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(int(math.Floor(left))))
 	h.Set("X-Ratelimit-Reset-Requests", full.Round(time.Millisecond).String())
 	if wait > 0 {
-		return limitReached(wait, "this API key has asked for "+strconv.Itoa(a.perMinute)+" times images within a minute, which is its limit")
+		return limitReached(wait, "this API key has asked for images "+strconv.Itoa(a.perMinute)+" times within a minute, which is its limit")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"regexp"
 	"strconv"
@@ -117,6 +118,8 @@ func (r *request) complete() error {
 		return invalid("model", "model is empty")
 	case *r.Background == "transparent":
 		return invalid("background", "background is transparent, expected opaque or auto: these models draw no transparency")
+	case r.Seed != nil && *r.Seed > math.MaxUint64-uint64(*r.Count-1):
+		return invalid("seed", "seed is %d, which leaves the last of %d images none: expected at most 2^64-%d", *r.Seed, *r.Count, *r.Count)
 	case *r.Partials > 0 && !*r.Stream:
 		return invalid("partial_images", "partial_images is %d without stream: there would be no way to show them", *r.Partials)
 	case *r.Format == "png" && *r.Compression < 100:
