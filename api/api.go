@@ -22,8 +22,7 @@ type Queue interface {
 	Get(ctx context.Context, id job.ID) (job.Status, error)
 	// Watch tells the present state and every later one, until the terminal one, the
 	// end of ctx (then the watcher leaves, and a job that nobody else waits for is
-	// cancelled), or an update whose Status.Error says why nothing more will come. One
-	// without a name looks on: its leaving means nothing.
+	// cancelled), or an update whose Status.Error says why nothing more will come.
 	Watch(ctx context.Context, id job.ID, watcher string) (<-chan job.Update, error)
 	Cancel(ctx context.Context, id job.ID) error
 }

@@ -17,15 +17,10 @@ import (
 func (s *server) door(e *echo.Echo) {
 	e.Use(s.identified, s.logged, s.recovering, s.impatient, guarded, s.hosted)
 	if len(s.Origins) > 0 {
+		// What a browser asks to send is allowed: libraries have headers of their own.
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins: s.Origins,
 			AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
-			AllowHeaders: []string{
-				"Authorization", "Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", requestIDHeader,
-				// OpenAI's library for browsers sends these.
-				"OpenAI-Organization", "OpenAI-Project", "X-Stainless-Arch", "X-Stainless-Lang", "X-Stainless-OS", "X-Stainless-Package-Version",
-				"X-Stainless-Retry-Count", "X-Stainless-Runtime", "X-Stainless-Runtime-Version", "X-Stainless-Timeout",
-			},
 			ExposeHeaders: []string{
 				"Location", "Preference-Applied", "Retry-After", "Retry-After-Ms", requestIDHeader,
 				"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests",

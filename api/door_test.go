@@ -123,9 +123,9 @@ func TestAllowedOriginsMayCall(t *testing.T) {
 	// A browser asks before it sends; without a key, which it cannot give then.
 	h := New(Config{Origins: []string{"https://app.example"}, Keys: keys(t, "a:secret-of-a")})
 	ask := func(origin string) *httptest.ResponseRecorder {
-		return direct(h, http.MethodOptions, routePaths[generations], with("Origin", origin), with("Access-Control-Request-Method", "POST"), with("Access-Control-Request-Headers", "authorization,content-type"))
+		return direct(h, http.MethodOptions, routePaths[generations], with("Origin", origin), with("Access-Control-Request-Method", "POST"), with("Access-Control-Request-Headers", "authorization,content-type,x-stainless-os"))
 	}
-	if w := ask("https://app.example"); w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example" || !strings.Contains(w.Header().Get("Access-Control-Allow-Headers"), "Authorization") {
+	if w := ask("https://app.example"); w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example" || !strings.Contains(w.Header().Get("Access-Control-Allow-Headers"), "authorization,content-type,x-stainless-os") {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 	if w := ask("https://evil.example"); w.Header().Get("Access-Control-Allow-Origin") != "" {

@@ -63,7 +63,7 @@ func (s *server) submission(c echo.Context, r *request, in *inputs) (job.Submiss
 		sub.Digest = r.digest()
 	}
 	if !spec.Detached {
-		sub.Watcher = "http_" + strings.ToLower(rand.Text())
+		sub.Watcher = newWatcher()
 	}
 	return sub, nil
 }
@@ -91,6 +91,9 @@ func (s *server) open(c echo.Context) error {
 	}
 	return nil
 }
+
+// newWatcher names one who watches a job, among all processes.
+func newWatcher() string { return "http_" + strings.ToLower(rand.Text()) }
 
 // wait answers with the images.
 func (s *server) wait(c echo.Context, sub job.Submission) error {

@@ -32,8 +32,8 @@ type preview struct {
 // jobEvents tells a job's present state and then what changes, until it has ended:
 // queued, progress, preview, and at the end completed, failed, cancelled or expired.
 // The last has an id; a client that tells it when it comes again is answered 204,
-// which ends the reconnecting of browsers. Whoever reads here looks on: the job's life
-// does not depend on it.
+// which ends the reconnecting of browsers. Whoever reads here
+// watches beside those that wait, so that its leaving ends no job.
 //
 //	@Summary	Follow a job
 //	@Description	Server-sent events queued, progress, preview, and at the end completed, failed, cancelled or expired; each holds the whole job.
@@ -59,7 +59,7 @@ func (s *server) jobEvents(c echo.Context) error {
 	defer cancel()
 	var updates <-chan job.Update
 	err = bridged(ctx, func() (err error) {
-		updates, err = s.Queue.Watch(ctx, st.ID, "")
+		updates, err = s.Queue.Watch(ctx, st.ID, newWatcher())
 		return err
 	})
 	if err != nil {

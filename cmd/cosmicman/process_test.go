@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -209,6 +210,49 @@ func (s *servedSite) later(ctx context.Context, body string, header ...string) <
 		out <- a
 	}()
 	return out
+}
+
+// accept has a job accepted that nobody waits for, and returns where it is.
+func (s *servedSite) accept(t *testing.T, body string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/images/generations", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Prefer", "respond-async")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	where := res.Header.Get("Location")
+	if res.StatusCode != http.StatusAccepted || where == "" {
+		text, _ := io.ReadAll(res.Body)
+		t.Fatalf("%d %s", res.StatusCode, text)
+	}
+	return where
+}
+
+// follow reads a job's events, and returns the name of the last once the stream ends.
+func (s *servedSite) follow(t *testing.T, where string) <-chan string {
+	t.Helper()
+	res, err := http.Get(s.url + where + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := make(chan string, 1)
+	go func() {
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		names := regexp.MustCompile(`(?m)^event: (.*)$`).FindAllSubmatch(text, -1)
+		if err != nil || len(names) == 0 {
+			last <- fmt.Sprintf("%v after %.200s", err, text)
+			return
+		}
+		last <- string(names[len(names)-1][1])
+	}()
+	return last
 }
 
 // report asks `cosmicman queue --json`.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,6 +191,24 @@ func TestFrontEndsAndWorkersShareRedis(t *testing.T) {
 	}
 	if got := a.draw(t, `{"prompt": "p", "model": "tiny", "steps": 2}`); !t.Failed() && got.Data[0].B64JSON == nil {
 		t.Error("nothing was drawn in the native size")
+	}
+	// A job that one front end accepted is followed at both, and cancelled at either.
+	where := a.accept(t, large)
+	followed := []<-chan string{a.follow(t, where), b.follow(t, where), b.follow(t, where)}
+	await(t, "the job is being drawn", func() bool { _, text := b.get(t, where); return strings.Contains(text, `"status":"in_progress"`) })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, b.url+where, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	for i, c := range followed {
+		if last := <-c; res.StatusCode != 200 || last != "cancelled" {
+			t.Errorf("%d: the last event at reader %d is %q", res.StatusCode, i, last)
+		}
 	}
 }
 
