@@ -34,8 +34,6 @@ type chunk struct {
 	last     bool // of its segment
 }
 
-func (c *chunk) end() int { return c.items[len(c.items)-1].end }
-
 // headless reports that a chunk has modifiers and no head.
 func (c *chunk) headless() bool {
 	for _, it := range c.items {
