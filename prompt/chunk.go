@@ -73,7 +73,7 @@ func chunks(items []item) []*chunk {
 		case kindWear, kindPose, kindHold, kindFunction:
 			adjective = it.glued && open != nil && it.kind() != kindWear || it.kind() == kindPose && i+1 < len(items) && items[i+1].is(kindNoun) || i > 0 && items[i-1].kind() == kindDeterminer || it.modifies() && open != nil && open.headless()
 		case kindPreposition, kindSpatial:
-			adjective = it.glued && open != nil && i+1 < len(items) && items[i+1].content() && !items[i+1].glued // "clip-in shoes"
+			adjective = it.glued && open != nil && i+1 < len(items) && items[i+1].content() // "clip-in shoes", "denim-on-denim"
 		}
 		if it.content() || adjective {
 			if open == nil || len(open.items) == longestChunk {

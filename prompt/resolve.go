@@ -82,7 +82,8 @@ func (r *resolver) resolve(np *nounPhrase) bool {
 		f.set("shape", r.slice(np.items[0].start, np.end()))
 		return true
 	case kindDecade:
-		if np.preposition != "in" || np.det < 0 {
+		alone := r.anybody && np.comma && np.empty && np.chunk.last // "a man, late 20s"
+		if !alone && (np.preposition != "in" || np.det < 0) {
 			return false
 		}
 		if r.continues(np) && r.last.group == Face {
