@@ -77,6 +77,13 @@ func TestNotes(t *testing.T) {
 
 // TestVocabulary holds that each name that is offered is accepted, without a note.
 func TestVocabulary(t *testing.T) {
+	for _, g := range Vocabulary().Groups {
+		for _, a := range g.Attributes {
+			if a.Values == nil {
+				t.Errorf("%v: %s: the values are null in JSON, not an empty list", g.Name, a.Name)
+			}
+		}
+	}
 	v := Vocabulary()
 	if len(v.Groups) != groupCount || len(v.Shots) != len(shots) {
 		t.Fatalf("%d groups, %d shots", len(v.Groups), len(v.Shots))

@@ -1,7 +1,5 @@
 package prompt
 
-import "slices"
-
 // VocabularyGroup is what can be said of a group, for those who offer choices.
 type VocabularyGroup struct {
 	Index      int                   `json:"index"` // the group's number
@@ -40,7 +38,7 @@ func Vocabulary() VocabularyAll {
 			out.Field = ""
 		}
 		for _, key := range info.keys {
-			out.Attributes = append(out.Attributes, VocabularyAttribute{Name: key, Values: slices.Clone(knownValues(g, key))})
+			out.Attributes = append(out.Attributes, VocabularyAttribute{Name: key, Values: append([]string{}, knownValues(g, key)...)})
 		}
 		v.Groups = append(v.Groups, out)
 	}

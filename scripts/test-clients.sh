@@ -47,6 +47,7 @@ export COSMICMAN_KEY=sk-test-0123456789abcdef
 serve() {
 	name=$1
 	shift
+	: >"$work/$name.out" # it is read before the server has opened it
 	COSMICMAN_API_KEYS="test:$COSMICMAN_KEY" COSMICMAN_REDIS_URL= "$program" serve --addr 127.0.0.1:0 --data "$work/$name" \
 		--model "tiny=$work/tiny" --alias gpt-image-1=tiny "$@" >"$work/$name.out" 2>"$work/$name.log" &
 	servers="$servers $!"
@@ -74,9 +75,9 @@ bin/clients/bin/python -m unittest discover -s clients/python -q || failed="$fai
 (cd clients/go && go test -count=1 ./...) || failed="$failed go"
 # Valid by the schema is not yet valid: fields depend on each other, and bytes must be an image.
 bin/schema/bin/schemathesis run "$schema/openapi.json" --header "Authorization: Bearer $COSMICMAN_KEY" --phases examples,coverage,fuzzing \
-	--max-examples "${SCHEMA_EXAMPLES:-25}" --request-timeout 30 --continue-on-failure --no-color --checks all --exclude-checks positive_data_acceptance >"$work/schema.out" 2>&1 || {
+	--max-examples "${SCHEMA_EXAMPLES:-25}" --request-timeout 30 --continue-on-failure --no-color --checks all --exclude-checks positive_data_acceptance >"$work/schemathesis.out" 2>&1 || {
 	failed="$failed schema"
-	sed -n '/= FAILURES/,$p;/= ERRORS/,$p' "$work/schema.out" >&2
+	sed -n '/= FAILURES/,$p;/= ERRORS/,$p' "$work/schemathesis.out" >&2
 }
 if [ -n "$failed" ]; then
 	echo "test-clients: failed:$failed; the server's log:" >&2
