@@ -37,12 +37,9 @@ func (s *server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 
 func (s *server) logRequest(c echo.Context, took time.Duration) {
 	r, w := c.Request(), c.Response()
-	method, route, level := r.Method, c.Path(), slog.LevelInfo
+	method, route, level := r.Method, s.route(c), slog.LevelInfo
 	if !slices.Contains(methods, method) {
 		method = "other"
-	}
-	if !s.routes[route] {
-		route = ""
 	}
 	switch route {
 	case "/healthz", "/readyz", "/metrics":
@@ -61,7 +58,16 @@ func (s *server) logRequest(c echo.Context, took time.Duration) {
 	s.log(r.Context()).LogAttrs(context.WithoutCancel(r.Context()), level, "request", attrs...)
 }
 
+// route is the pattern that a request matched, "" for none: then the client has chosen
+// what the context says.
+func (s *server) route(c echo.Context) string {
+	if s.routes[c.Path()] {
+		return c.Path()
+	}
+	return ""
+}
+
 // fault logs an error that is this side's.
 func (s *server) fault(c echo.Context, what string, err error) {
-	s.log(c.Request().Context()).Error(what, "method", c.Request().Method, "route", c.Path(), "error", err)
+	s.log(c.Request().Context()).Error(what, "method", c.Request().Method, "route", s.route(c), "error", err)
 }

@@ -44,7 +44,7 @@ func (s *server) recovering(next echo.HandlerFunc) echo.HandlerFunc {
 				return
 			}
 			if v != http.ErrAbortHandler {
-				s.log(c.Request().Context()).Error("a handler panicked", "route", c.Path(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+				s.log(c.Request().Context()).Error("a handler panicked", "route", s.route(c), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			}
 			if v == http.ErrAbortHandler || c.Response().Committed {
 				panic(http.ErrAbortHandler)

@@ -81,6 +81,26 @@ func TestHostsThatAreNotAllowedAreRefused(t *testing.T) {
 	}
 }
 
+func FuzzHostAllowed(f *testing.F) {
+	for _, seed := range []string{"localhost", "127.0.0.1:80", "[::1]:80", "draw.example.org.", "evil.example", "[", "::1", "a:b:c", "", "[fe80::1%25lo]:1", "localhost:80@evil.example"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		if !hostAllowed([]string{"localhost", "draw.example.org"}, host) {
+			return
+		}
+		name := host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			name = h
+		}
+		name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+		name, _, _ = strings.Cut(name, "%") // a zone
+		if ip := net.ParseIP(name); name != "localhost" && name != "draw.example.org" && (ip == nil || !ip.IsLoopback()) {
+			t.Errorf("%q is let in", host)
+		}
+	})
+}
+
 func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 	s := open(t, scheduler.Options{}, echoed)
 	for _, c := range []struct {

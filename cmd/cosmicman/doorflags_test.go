@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -98,6 +99,30 @@ func TestHostsThatServeAnswersFor(t *testing.T) {
 			t.Errorf("%s: %q, expected %q", c.d.addr, got, c.want)
 		}
 	}
+}
+
+func TestKeysStayWithWhoAsksForThem(t *testing.T) {
+	t.Setenv(keysVariable, "alice:Sec-ret-Key")
+	s := serving(t, t.TempDir(), "--model", tiny(t, "tiny-sd"), "--worker-processes", "1")
+	pid := 0
+	await(t, "there is a worker", func() bool {
+		if r := s.report(t); len(r.Workers) == 1 {
+			pid = r.Workers[0].PID
+		}
+		return pid != 0
+	})
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil || len(text) == 0 || pid == s.Process.Pid {
+		t.Fatalf("worker %d of %d: %d bytes, %v", pid, s.Process.Pid, len(text), err)
+	}
+	if strings.Contains(string(text), "Sec-ret") {
+		t.Error("the worker process has the keys")
+	}
+	if a, err := s.post(t.Context(), fmt.Sprintf(small, 1, 1)); err != nil || a.code != 401 || a.Error.Code != "invalid_api_key" {
+		t.Errorf("without a key: %d %+v, %v", a.code, a.Error, err)
+	}
+	s.draw(t, fmt.Sprintf(small, 1, 1), "Authorization", "Bearer Sec-ret-Key")
+	s.stop(t)
 }
 
 // newCertificate writes a certificate for 127.0.0.1 that signs itself.
