@@ -24,7 +24,9 @@ settings()
 const suit = sizes()
 const showTab = tabs($('#sides'), (id) => {
   $('#figure').hidden = id === 'panel-text'
-  if (form.tab !== id) change({ tab: id })
+  if (form.tab === id) return
+  change({ tab: id })
+  $('#composer').scrollTop = 0
 })
 showTab($(`#${CSS.escape(form.tab)}`) ? form.tab : 'panel-body')
 marks((e) => refused(e, true))
@@ -109,7 +111,8 @@ function refused(e, quietly) {
   if (panel) showTab(panel.id)
   for (let d = field.closest('details'); d; d = d.parentElement.closest('details')) d.open = true
   const control = $('input:not([type=radio]), textarea, select', field) ?? $('input', field)
-  control?.focus()
+  control?.focus({ preventScroll: true })
+  field.scrollIntoView({ block: 'center' })
   say(text)
 }
 
@@ -281,7 +284,7 @@ async function look() {
 }
 pill.addEventListener('click', look)
 addEventListener('online', debounce(look, 100))
-for (const block of $$('pre[data-copy]')) block.before(copyable(() => block.textContent))
+$$('pre[data-copy]').forEach(copyable)
 
 await gallery.open({ select: show, failure: (e) => refused(e) })
 if (!gallery.current()) show(undefined)

@@ -70,26 +70,28 @@ for i, image in enumerate(answer.data):
 `
 }
 
-// copyable makes a button that copies what text() says.
-export function copyable(text, label = 'Copy') {
-  const b = h('button', { type: 'button', class: 'quiet small copy' }, icon('copy'), h('span', null, label))
+// copyable puts a button on a block that copies its text.
+export function copyable(block) {
+  const b = h('button', { type: 'button', class: 'quiet small copy' }, icon('copy'), h('span', null, 'Copy'))
+  const box = h('div', { class: 'code' })
+  block.replaceWith(box)
+  box.append(block, b)
   b.addEventListener('click', async () => {
     try {
-      await navigator.clipboard.writeText(text())
+      await navigator.clipboard.writeText(block.textContent)
       toast('Copied')
     } catch {
       toast('The browser does not let the page copy: select the text, please')
     }
   })
-  return b
 }
 
 // callsDialog shows the calls for a request.
 export function callsDialog() {
   const dialog = $('#calls')
   const show = { curl: $('#call-curl code'), python: $('#call-python code') }
-  $('#call-curl').before(copyable(() => show.curl.textContent))
-  $('#call-python').before(copyable(() => show.python.textContent))
+  copyable($('#call-curl'))
+  copyable($('#call-python'))
   tabs($('[role=tablist]', dialog))
   return (request) => {
     const withKey = key.get() !== ''

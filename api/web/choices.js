@@ -66,7 +66,7 @@ export async function learn() {
 export const others = (path, pictured) => (known.get(path) ?? []).filter((v) => !pictured.includes(v))
 
 const names = {
-  full_body: 'Full body', nearly_full_body: 'Nearly full', upper_body: 'Upper body', portrait: 'Close-up', headshot: 'Headshot',
+  full_body: 'Full body', nearly_full_body: 'Nearly full', upper_body: 'Waist up', portrait: 'Close-up', headshot: 'Headshot',
   'afro-hair': 'Afro', 'solid color': 'Plain', 'small road with trees': 'Road with trees', 'scoop neckline': 'Scoop', 'v neckline': 'V neck',
   'short sleeve': 'Short', 'long sleeve': 'Long',
 }

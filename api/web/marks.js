@@ -122,6 +122,8 @@ export function marks(failed) {
       const own = inText || !all.prompt ? whole : await explain({ prompt: form.prompt }, signal)
       if (signal.aborted) return
       failed(null)
+      // Nothing is told twice: the text itself has the marks.
+      caption.hidden = inText && !!whole && form.tab === 'panel-text'
       caption.classList.toggle('unsaid', !whole)
       if (!whole) {
         caption.textContent = 'Nothing is said yet.'
@@ -144,7 +146,7 @@ export function marks(failed) {
     }
   }
   const soon = debounce(ask, 180)
-  onChange((names) => { if (['prompt', 'body', 'outfit', 'model', 'long_prompt', 'prompt_syntax'].some((n) => names.includes(n))) soon() })
+  onChange((names) => { if (['prompt', 'body', 'outfit', 'model', 'long_prompt', 'prompt_syntax', 'tab'].some((n) => names.includes(n))) soon() })
   plain()
   soon()
   return soon

@@ -143,7 +143,7 @@ export function outfitPanel(root) {
     const words = h('input', { type: 'text', class: 'other', id: unique('words'), maxlength: 500, placeholder: 'such as: a torn vintage band shirt', autocomplete: 'off' })
     words.addEventListener('change', () => choose('outfit', slot, words.value.trim()))
     editor = c.attributes.map((a) => field('outfit', `${slot}.${a.name}`, { ...a, slot, crop: a.crop ?? c.crop, start: c.start }))
-    const title = h('h3', { tabindex: -1 }, c.legend)
+    const title = h('h2', { tabindex: -1 }, c.legend)
     const off = h('button', { type: 'button', class: 'quiet small', onclick: () => { choose('outfit', slot, ''); title.focus() } }, icon('x'), 'Take off')
     box.replaceChildren(h('div', { class: 'slot-head', 'data-param': `outfit.${slot}` }, title, off, h('p', { class: 'error', hidden: true })), ...editor.map((f) => f.set),
       h('div', { class: 'field' }, h('label', { for: words.id }, 'Or describe it'), words))

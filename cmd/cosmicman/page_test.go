@@ -129,6 +129,7 @@ func pageCancels(t *testing.T, v *tab) {
 	v.fill("#steps", "500")
 	v.click("#draw")
 	v.until("it is being drawn", `document.querySelector('#stage')?.textContent === 'Drawing' && document.querySelector('#progress').value > 0`)
+	v.until("a sketch of it is seen", `document.querySelector('#view .sketch:not([hidden])')?.naturalWidth > 0 && document.querySelector('#gallery .running img')?.naturalWidth > 0`)
 	// A reload does not lose it.
 	v.reload()
 	v.until("it goes on", `!!document.querySelector('#gallery .running')`)
@@ -151,6 +152,7 @@ func pageShowsErrorsWhereTheyBelong(t *testing.T, v *tab) {
 	v.fill("#width", "65")
 	v.click("#draw")
 	v.until("the size's error is at the size", at("size", "multiples of 8"))
+	v.until("it is in sight", `(() => { const r = document.querySelector('[data-param=size] .error').getBoundingClientRect(); const top = document.elementFromPoint(r.x + 4, r.y + 4); return !!top?.closest('[data-param=size]') })()`)
 	v.fill("#width", "64")
 	v.fill("#steps", "5000")
 	v.click("#draw")
