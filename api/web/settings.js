@@ -60,8 +60,20 @@ export function settings() {
   for (const name of ['negative_prompt', 'prompt']) plain(name, 'input')
 
   const seed = $('#seed')
+  const wrong = $('[data-param=seed] .error')
   // Seeds go up to 2^64-1, beyond what a JavaScript number tells apart: those are refused here.
-  seed.addEventListener('input', () => { if (/^\d+$/.test(seed.value) && Number.isSafeInteger(Number(seed.value))) change({ seed: Number(seed.value), keepSeed: true }) })
+  seed.addEventListener('input', () => {
+    const fits = /^\d+$/.test(seed.value) && Number.isSafeInteger(Number(seed.value))
+    wrong.textContent = fits ? '' : `seed must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER} on this page`
+    wrong.hidden = fits
+    seed.setAttribute('aria-invalid', !fits)
+    if (fits) change({ seed: Number(seed.value), keepSeed: true })
+  })
+  seed.addEventListener('blur', () => {
+    wrong.hidden = true
+    seed.removeAttribute('aria-invalid')
+    showSeed()
+  })
   const keep = $('#keepSeed')
   keep.addEventListener('change', () => change({ keepSeed: keep.checked }))
   $('#dice').addEventListener('click', () => change({ seed: dice() }))
