@@ -177,7 +177,7 @@ view({
     adopt(item.fields)
     toast('The form is as it was for this image')
   },
-  code: (item) => showCalls({ route: item.route, fields: item.fields, pictures: Object.keys(item.pictures ?? {}) }),
+  code: (item) => showCalls({ route: item.route, fields: item.fields, pictures: item.pictures }),
 })
 
 // Own pictures.

@@ -1,6 +1,6 @@
 // The same request for other programs: curl and OpenAI's Python library.
 
-import { $, h, icon, tabs, toast } from './dom.js'
+import { $, download, h, icon, tabs, toast } from './dom.js'
 import { key } from './client.js'
 
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`
@@ -28,11 +28,12 @@ const methods = { generations: 'generate', edits: 'edit', variations: 'create_va
 const extension = (fields) => ({ jpeg: 'jpg', webp: 'webp' })[fields.output_format] ?? 'png'
 
 // curl is a call that writes the images to files.
-export function curl({ route, fields, pictures = [] }, origin, withKey) {
+export function curl({ route, fields, pictures }, origin, withKey) {
+  const files = Object.keys(pictures ?? {})
   const lines = [`curl -sS ${shell(`${origin}/v1/images/${route}`)}`]
   if (withKey) lines.push('-H "Authorization: Bearer $COSMICMAN_API_KEY"')
-  if (pictures.length) {
-    for (const p of pictures) lines.push(`-F ${p}=@${p}.png`)
+  if (files.length) {
+    for (const p of files) lines.push(`-F ${p}=@${p}.png`)
     for (const [name, v] of Object.entries(fields)) lines.push(`--form-string ${shell(`${name}=${typeof v === 'object' ? JSON.stringify(v) : v}`)}`)
   } else {
     lines.push("-H 'Content-Type: application/json'", `-d ${shell(JSON.stringify(fields, null, 2))}`)
@@ -46,15 +47,16 @@ export function curl({ route, fields, pictures = [] }, origin, withKey) {
 }
 
 // openai is the call with OpenAI's Python library.
-export function openai({ route, fields, pictures = [] }, origin, withKey) {
+export function openai({ route, fields, pictures }, origin, withKey) {
+  const files = Object.keys(pictures ?? {})
   const own = standard[route]
   const args = []
-  for (const p of pictures) args.push(`${p}=open("${p}.png", "rb")`)
+  for (const p of files) args.push(`${p}=open("${p}.png", "rb")`)
   if (route !== 'variations') args.push(`prompt=${python(fields.prompt ?? '')}`)
   for (const name of own) if (name !== 'prompt' && fields[name] !== undefined) args.push(`${name}=${python(fields[name])}`)
   const extra = Object.fromEntries(Object.entries(fields).filter(([name]) => !own.includes(name))
     // Forms hold text: what is an object is sent as JSON.
-    .map(([name, v]) => [name, pictures.length && typeof v === 'object' ? JSON.stringify(v) : v]))
+    .map(([name, v]) => [name, files.length && typeof v === 'object' ? JSON.stringify(v) : v]))
   if (Object.keys(extra).length) args.push(`extra_body=${python(extra, '    ')}`)
   const ext = extension(fields)
   return `import base64
@@ -97,7 +99,8 @@ export function callsDialog() {
     const withKey = key.get() !== ''
     show.curl.textContent = curl(request, location.origin, withKey)
     show.python.textContent = openai(request, location.origin, withKey)
-    $('#call-files').textContent = request.pictures?.length ? `The call reads ${request.pictures.map((p) => `${p}.png`).join(' and ')} from the folder it runs in.` : ''
+    const files = Object.entries(request.pictures ?? {})
+    $('#call-files').replaceChildren(...(files.length ? ['The call reads from the folder it runs in: ', ...files.map(([name, blob]) => h('button', { type: 'button', class: 'quiet small', onclick: () => download(blob, `${name}.png`) }, icon('download'), `${name}.png`))] : []))
     dialog.showModal()
   }
 }
