@@ -38,8 +38,7 @@ type Artifacts interface {
 
 // Config of the routes.
 type Config struct {
-	Model     string // shown on the page; "" when there is none
-	Queue     Queue  // nil with no model
+	Queue     Queue // nil with no model
 	Artifacts Artifacts
 
 	// Keep is how long a job that has ended is known, and its images kept.

@@ -43,7 +43,7 @@ func open(t *testing.T, o scheduler.Options, draw func(scheduler.Lease) ([]byte,
 		t.Fatal(err)
 	}
 	s := &site{q: localq.OpenMemory(o), files: files, folder: folder, drawn: make(chan job.Spec, 1000)}
-	c := Config{Model: "m", Queue: s.q, Artifacts: files, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	c := Config{Queue: s.q, Artifacts: files, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	c.Prepare = func(_ context.Context, spec *job.Spec, like image.Point) error {
 		switch {
 		case spec.Model == "":

@@ -7,7 +7,7 @@ import { learn } from './choices.js'
 import { defs } from './fabrics.js'
 import { bodyPanel, fieldsets, figure, outfitPanel, shuffled } from './panels.js'
 import { marks } from './marks.js'
-import { settings, sizes } from './settings.js'
+import { offerSamplers, settings, sizes } from './settings.js'
 import { callsDialog, copyable } from './calls.js'
 import * as gallery from './gallery.js'
 import { show, view } from './view.js'
@@ -21,7 +21,7 @@ const refreshBody = bodyPanel($('#body-fields'))
 const outfitFields = outfitPanel($('#outfit-fields'))
 figure($('#figure'))
 settings()
-const suit = sizes()
+const suitSizes = sizes()
 const showTab = tabs($('#sides'), (id) => {
   $('#figure').hidden = id === 'panel-text'
   if (form.tab === id) return
@@ -237,16 +237,21 @@ tellKey()
 const modelSelect = $('#model')
 let known = []
 modelSelect.addEventListener('change', () => change({ model: modelSelect.value === known[0]?.id ? '' : modelSelect.value }))
-const chosenModel = () => known.find((m) => m.id === form.model) ?? known[0]
+// suit offers what the chosen model can do.
+function suit() {
+  const model = known.find((m) => m.id === form.model) ?? known[0]
+  suitSizes(model)
+  if (model?.samplers?.length) offerSamplers(model.samplers)
+}
 function tellModels() {
   const names = known.filter((m) => !m.alias_of)
   modelSelect.replaceChildren(...names.map((m) => h('option', { value: m.id }, m.id)))
   if (form.model && !names.some((m) => m.id === form.model)) change({ model: '' })
   modelSelect.value = form.model || names[0]?.id || ''
   modelSelect.closest('label').hidden = names.length === 0
-  suit(chosenModel())
+  suit()
 }
-onChange((names) => { if (names.includes('model')) { modelSelect.value = form.model || known[0]?.id || ''; suit(chosenModel()) } })
+onChange((names) => { if (names.includes('model')) { modelSelect.value = form.model || known[0]?.id || ''; suit() } })
 
 const pill = $('#status')
 const tellStatus = (kind, text) => {

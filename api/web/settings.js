@@ -51,8 +51,15 @@ function plain(name, event = 'change') {
   show()
 }
 
+// offerSamplers offers what a model can be drawn with.
+export function offerSamplers(names = Object.keys(samplers)) {
+  $('#sampler').replaceChildren(...names.map((v) => h('option', { value: v }, samplers[v] ?? v)))
+  if (!names.includes(form.sampler)) change({ sampler: names[0] })
+  $('#sampler').value = form.sampler
+}
+
 export function settings() {
-  $('#sampler').append(...Object.entries(samplers).map(([v, text]) => h('option', { value: v }, text)))
+  offerSamplers()
   number('steps', { slider: true, whole: true })
   number('guidance_scale', { slider: true })
   number('n', { whole: true })

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/jpeg"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -31,6 +35,7 @@ func TestPage(t *testing.T) {
 	t.Run("gallery", open(pageKeepsImages))
 	t.Run("variation", open(pageDrawsVariations))
 	t.Run("brush", open(pagePaints))
+	t.Run("own", open(pageTakesOwnPictures))
 	t.Run("calls", open(pageTellsCallsThatWork))
 	t.Run("keyboard", open(pageWorksByKeyboard))
 	t.Run("themes", open(pageIsLightAndDark))
@@ -271,6 +276,38 @@ func pagePaints(t *testing.T, v *tab) {
 	}
 }
 
+func pageTakesOwnPictures(t *testing.T, v *tab) {
+	v.say("a headshot")
+	v.small()
+	file := filepath.Join(t.TempDir(), "own.jpg")
+	picture := image.NewRGBA(image.Rect(0, 0, 96, 64))
+	for i := range picture.Pix {
+		picture.Pix[i] = uint8(i * 7)
+	}
+	var data bytes.Buffer
+	if err := jpeg.Encode(&data, picture, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v.run(chromedp.SetUploadFiles("#own", []string{file}))
+	v.finished(1)
+	if v.text("#view summary") != "Your picture" || v.fact("Size") != "96 × 64" {
+		t.Errorf("%q, %q", v.text("#view summary"), v.fact("Size"))
+	}
+	v.press("Variation")
+	v.finished(2)
+	if v.text("#view summary") != "A variation" || v.fact("Size") != "96 × 64" {
+		t.Errorf("%q, %q", v.text("#view summary"), v.fact("Size"))
+	}
+	if err := os.WriteFile(file, []byte("no picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v.run(chromedp.SetUploadFiles("#own", []string{file}))
+	v.until("it is told that this is none", `document.querySelector('#toast').textContent.includes('not a picture')`)
+}
+
 func pageTellsCallsThatWork(t *testing.T, v *tab) {
 	v.say("it's a \"headshot\" of $HOME\nwith `ticks`")
 	v.small()
@@ -474,6 +511,30 @@ func pageTakesTextAsText(t *testing.T, v *tab) {
 	if get[string](v, `document.querySelector('#prompt').value`) != nasty {
 		t.Error("the text is not kept as it is")
 	}
+}
+
+// TestPageOutlivesItsServer kills a server that draws, and starts it anew at its address.
+func TestPageOutlivesItsServer(t *testing.T) {
+	model, data := tiny(t, "tiny-sd"), t.TempDir()
+	s := serving(t, data, "--model", model)
+	v := visit(t, browser(t), s.url)
+	v.expect("net::ERR_")
+	v.say("a headshot")
+	v.small()
+	v.fill("#width", "256")
+	v.fill("#height", "256")
+	v.fill("#steps", "40")
+	v.click("#draw")
+	v.until("it is being drawn", `document.querySelector('#progress')?.value > 0`)
+	s.kill(t)
+	v.click("#status")
+	v.until("it is told", `document.querySelector('#status').textContent === 'Server not reached'`)
+	v.click("#draw")
+	v.until("why nothing is drawn is told", `document.querySelector('#alert').textContent.includes('cannot be reached')`)
+	again := startProcess(t, "cosmicman", "serve", "--addr", strings.TrimPrefix(s.url, "http://"), "--data", data, "--library", library(t), "--model", model)
+	v.finished(1)
+	v.until("the server is back", `document.querySelector('#status').textContent === 'Ready'`)
+	again.kill(t)
 }
 
 // TestPageAsksForTheKey visits a server that wants one.

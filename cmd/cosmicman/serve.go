@@ -200,15 +200,9 @@ func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.
 	if s.metrics.addr == "" {
 		c.Metrics = scrapes
 	}
-	if len(models.names) > 0 {
-		c.Model = models.names[0]
-	}
-	switch {
-	case c.Model != "":
+	if len(models.names) > 0 || s.store.redis != "" || s.noWorker { // its own models, or those of workers elsewhere
 		c.Queue = st
-	case s.store.redis != "" || s.noWorker:
-		c.Queue, c.Model = st, "the models of its workers"
-	default:
+	} else {
 		c.Ready = nil
 	}
 	return c
