@@ -499,7 +499,7 @@ func pageDrawsSeveral(t *testing.T, v *tab) {
 }
 
 func pageTakesTextAsText(t *testing.T, v *tab) {
-	const nasty = `<img src=x onerror=alert(1)><script>alert(2)</script> </textarea> & "quotes" ‮right to left`
+	const nasty = `<img src=x onerror=alert(1)><script>alert(2)</script> </textarea> & "quotes" ` + "\u202e" + `right to left`
 	v.say(nasty)
 	v.small()
 	v.drawn()
