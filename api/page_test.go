@@ -32,7 +32,7 @@ func TestThePageIsServedForGoodAndUnderItsPolicy(t *testing.T) {
 	if head := direct(e, http.MethodHead, "/"); head.Code != 200 || head.Body.Len() != 0 {
 		t.Errorf("HEAD: %d with %d bytes", head.Code, head.Body.Len())
 	}
-	links := regexp.MustCompile(`(?:href|src)="(/[^"]+)"`).FindAllStringSubmatch(index.Body.String(), -1)
+	links := regexp.MustCompile(`(?:href|src)="(/assets/[^"]+)"`).FindAllStringSubmatch(index.Body.String(), -1)
 	if len(links) < 6 {
 		t.Fatalf("links: %q", links)
 	}
