@@ -40,7 +40,8 @@ function shape(p) {
   return paths
 }
 
-const skin = '#d9bda5'
+// skin is of nobody in particular.
+const skin = '#cda98d'
 
 // widths of the figure by its shape.
 const widths = { slim: 0.9, thin: 0.86, fit: 1, athletic: 1.05, muscular: 1.1, curvy: 1.1, 'plus-size': 1.24, plump: 1.2 }
@@ -56,7 +57,7 @@ export function doll(body, outfit, { crop = 'whole', label, faint } = {}) {
   const tone = faint ? 'var(--ghost)' : skin
   const edge = faint ? 'var(--ghost-edge)' : shade(skin, 0.8)
   const limb = (d) => ({ d, fill: tone, edge, both: true })
-  const worn = garments(outfit)
+  const worn = garments(outfit, !faint)
   const hair = body?.hair?.style || body?.hair?.length || body?.hair?.color ? hairOf(body.hair) : { back: [], front: [] }
   const headAt = (parts) => s('g', { transform: headed === 1 ? undefined : `translate(${100 - 100 * headed} ${82 - 82 * headed}) scale(${headed})` }, parts)
 

@@ -13,7 +13,7 @@ function look(g, usual) {
 }
 
 // colorOf are colours that a name brings along where none is chosen.
-const colorOf = { jeans: 'denim', 'wedding dress': 'white', denim: 'blue', leather: 'brown' }
+const colorOf = { jeans: 'blue', 'wedding dress': 'white', denim: 'blue', leather: 'brown' }
 
 // worn is a garment as an object: a plain description is a garment without attributes.
 const worn = (g) => (!g ? undefined : typeof g === 'string' ? { type: g } : Object.keys(g).length ? g : undefined)
@@ -33,8 +33,8 @@ function trunk(y, wide = 0, neck = 'round') {
   const w = 30 + wide
   const side = y > 196 ? `L${100 - w - 3},${y}` : ''
   const sideR = y > 196 ? `L${100 + w + 3},${y}` : ''
-  if (neck === 'off') return `M66,116 Q100,128 134,116 L${127 + wide},150 C${125 + wide},165 ${127 + wide},180 ${100 + w},196 ${sideR} L${100 + w},${y} L${100 - w},${y} ${side} L${100 - w},196 C${73 - wide},180 ${75 - wide},165 ${73 - wide},150 Z`
-  return `M66,103 C73,97 82,98 88,94 ${hole} C118,98 127,97 134,103 L${128 + wide},150 C${126 + wide},166 ${127 + wide},180 ${100 + w},${Math.min(y, 196)} ${sideR} L${100 - w},${Math.min(y, 196)} ${side} C${73 - wide},180 ${74 - wide},166 ${72 - wide},150 Z`
+  if (neck === 'off') return `M66,116 Q100,128 134,116 L${127 + wide},150 C${125 + wide},165 ${127 + wide},180 ${100 + w},${Math.min(y, 196)} ${sideR} ${side} L${100 - w},${Math.min(y, 196)} C${73 - wide},180 ${75 - wide},165 ${73 - wide},150 Z`
+  return `M66,103 C73,97 82,98 88,94 ${hole} C118,98 127,97 134,103 L${128 + wide},150 C${126 + wide},166 ${127 + wide},180 ${100 + w},${Math.min(y, 196)} ${sideR} ${side} L${100 - w},${Math.min(y, 196)} C${73 - wide},180 ${74 - wide},166 ${72 - wide},150 Z`
 }
 
 const necks = { 'scoop neckline': 'scoop', 'v neckline': 'v', 'high neck': 'high' }
@@ -198,13 +198,23 @@ const headscarf = around('M77,50 C72,22 86,14 100,14 C114,14 128,22 123,50 C121,
 const socks = (g) => around('M74.5,346 H96 L94,398 C90,404 80,404 77,398 Z', 'white')(g).map((p) => ({ ...p, both: true }))
 const veil = (g) => [{ d: 'M70,30 C60,90 50,170 44,232 L156,232 C150,170 140,90 130,30 C116,8 84,8 70,30 Z', fill: paint(flat(g.color) || 'white'), fabrics: ['mesh'], edge: '#c9c6bf' }]
 
+// plain is what stands for garments that nothing is said of.
+function plain(g) {
+  const fill = '#b6b3bb'
+  return [
+    !g.top && !g.one_piece && !g.special && { d: trunk(196, 0, 'straps'), fill, edge: 'none' },
+    !g.bottom && !g.one_piece && !g.special && { d: 'M73,170 C73,180 69,192 67,208 L66,236 L97,236 L100,222 L103,236 L134,236 L133,208 C131,192 127,180 127,170 Z', fill, edge: 'none' },
+  ]
+}
+
 // garments answers shapes behind the body, on it, in front of the head and on the head.
-export function garments(outfit = {}) {
+export function garments(outfit = {}, whole = true) {
   const g = Object.fromEntries(Object.entries(outfit ?? {}).map(([slot, v]) => [slot, worn(v)]).filter(([, v]) => v))
   const bags = g.bag ? bag(g.bag) : {}
   return {
     behind: [...(g.veil ? veil(g.veil) : []), ...(bags.behind ?? [])],
     layers: [
+      whole && plain(g),
       g.socks && socks(g.socks), g.shoes && shoes(g.shoes), g.bottom && bottom(g.bottom), g.one_piece && onePiece(g.one_piece),
       g.top && top(g.top), g.special && special(g.special), g.belt && belt(g.belt), g.tie && tie(g.tie), g.coat && coat(g.coat), bags.layers,
     ].flat().filter(Boolean),
