@@ -58,6 +58,9 @@ type Config struct {
 	// Tokenizer is that of a model's first text encoder, the default model's for ""; nil:
 	// CLIP's for all.
 	Tokenizer func(ctx context.Context, model string) (*tokenizer.Tokenizer, error)
+	// Room says why no image file of some bytes could be stored now; nil: one could. nil
+	// itself: nobody knows.
+	Room func(ctx context.Context, bytes int64) error
 	// Ready says why no image can be drawn now; nil: one can. nil itself: never ready.
 	Ready func(ctx context.Context) error
 	// Stopping ends when no more jobs are accepted, Stopped when those that were are

@@ -51,6 +51,12 @@ func (s *server) submission(c echo.Context, r *request, in *inputs) (job.Submiss
 	if err := s.Prepare(c.Request().Context(), &spec, like); err != nil {
 		return job.Submission{}, err
 	}
+	// Whoever has a key may come for what is stored already.
+	if s.Room != nil && key == "" {
+		if err := s.Room(c.Request().Context(), likelyBytes(&spec.Drawing)); err != nil {
+			return job.Submission{}, err
+		}
+	}
 	if spec.Meta, err = json.Marshal(m); err != nil {
 		return job.Submission{}, err
 	}
@@ -66,6 +72,15 @@ func (s *server) submission(c echo.Context, r *request, in *inputs) (job.Submiss
 		sub.Watcher = newWatcher()
 	}
 	return sub, nil
+}
+
+// likelyBytes is about what the file of an image takes: two bytes a pixel as a PNG.
+func likelyBytes(d *job.Drawing) int64 {
+	pixels := int64(d.Width) * int64(d.Height)
+	if d.Format != "" {
+		return pixels/2 + 1<<10
+	}
+	return 2*pixels + 1<<10
 }
 
 // detach answers with the job, for which nobody waits.

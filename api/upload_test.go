@@ -295,6 +295,34 @@ func (full) Put(context.Context, string, []byte, time.Duration) error {
 	return job.Errorf(job.Overloaded, "the artifact store is full")
 }
 
+// A job whose images could not be kept is refused before it is drawn.
+func TestAFullStoreTakesNoJobs(t *testing.T) {
+	room := int64(64*64*2 + 2000)
+	s := open(t, scheduler.Options{}, echoed, func(c *Config, _ *http.Server) {
+		c.Room = func(_ context.Context, n int64) error {
+			if n > room {
+				return &job.Error{Kind: job.Overloaded, Message: "the store of images is full", RetryAfter: time.Minute}
+			}
+			return nil
+		}
+	})
+	if a := s.must(t, `{"prompt": "p", "size": "64x64"}`, "Idempotency-Key", "k"); a.code != 200 {
+		t.Fatalf("%d %v", a.code, a.body)
+	}
+	for body, want := range map[string]int{
+		`{"prompt": "p", "size": "64x64"}`: 200, `{"prompt": "p", "size": "64x128"}`: 429, `{"prompt": "p", "size": "64x128", "stream": true}`: 429,
+		`{"prompt": "p", "size": "64x128", "output_format": "webp"}`: 200,
+	} {
+		if a := s.must(t, body); a.code != want || want == 429 && a.header.Get("Retry-After") != "60" {
+			t.Errorf("%s: %d %v, expected %d", body, a.code, a.body, want)
+		}
+	}
+	room = 0
+	if a := s.must(t, `{"prompt": "p", "size": "64x64"}`, "Idempotency-Key", "k"); a.code != 200 {
+		t.Errorf("what is there is not told: %d %v", a.code, a.body)
+	}
+}
+
 func TestAFullStoreIsNoFaultOfTheImage(t *testing.T) {
 	server, s := storing(t)
 	server.Artifacts = full{s.files}

@@ -108,7 +108,7 @@ func (f *Files) Put(ctx context.Context, name string, data []byte, ttl time.Dura
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := f.reserve(int64(len(data))); err != nil {
+	if err := f.reserve(int64(len(data)), int64(len(data))); err != nil {
 		return err
 	}
 	err := f.write(f.dir, name, data, time.Now().Add(ttl))
@@ -127,13 +127,17 @@ func (f *Files) Put(ctx context.Context, name string, data []byte, ttl time.Dura
 	return &job.Error{Kind: job.Unavailable, Message: "the artifact could not be stored", Cause: err}
 }
 
-// reserve counts n bytes in, if there is room.
-func (f *Files) reserve(n int64) error {
+// Room says why n bytes more would be over the bound now, as Put would; nil: they
+// would not. What a disk has left may be another the next moment, so it is not asked.
+func (f *Files) Room(_ context.Context, n int64) error { return f.reserve(n, 0) }
+
+// reserve counts held of n bytes in, if there is room for them all.
+func (f *Files) reserve(n, held int64) error {
 	for fresh := false; ; fresh = true {
 		f.mu.Lock()
 		fits := f.bytes+f.pending+n <= f.max
 		if f.max == 0 || fits && (fresh || time.Since(f.looked) <= lookEvery) {
-			f.pending += n
+			f.pending += held
 			f.mu.Unlock()
 			return nil
 		}

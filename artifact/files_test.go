@@ -159,6 +159,16 @@ func TestAFullStoreSaysWhenToComeAgain(t *testing.T) {
 			t.Errorf("%#v, expected overloaded for about an hour", err)
 		}
 	}
+	for _, s := range []*Files{f, other} {
+		if err := s.Room(t.Context(), 3); job.KindOf(err) != job.Overloaded {
+			t.Errorf("room for too much: %v", err)
+		}
+		for range 3 { // asking takes nothing
+			if err := s.Room(t.Context(), 2); err != nil {
+				t.Errorf("no room for what fits: %v", err)
+			}
+		}
+	}
 	if err := f.Put(t.Context(), NewName(""), make([]byte, 11), time.Hour); job.KindOf(err) != job.Invalid {
 		t.Errorf("%v, expected invalid: it never fits", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"cosmicman/api"
+	"cosmicman/artifact"
 	"cosmicman/job"
 	"cosmicman/scheduler"
 	"cosmicman/scheduler/worker"
@@ -195,6 +196,9 @@ func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.
 		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL, FetchURLs: s.images.fetch,
 		Prepare: s.images.prepare(models), Ready: models.ready, Models: models.list, Tokenizer: models.tokenizer,
 		Log: s.log, Meter: s.meter.Begin, Trace: s.traces.Request,
+	}
+	if files, ok := st.artifacts.(*artifact.Files); ok {
+		c.Room = files.Room
 	}
 	s.door.apply(&c)
 	if s.metrics.addr == "" {
