@@ -17,18 +17,6 @@ import (
 	"text/tabwriter"
 )
 
-func config(ctx context.Context, e *environment, args []string) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "check":
-			return checkConfig(ctx, e, args[1:])
-		case "show":
-			return showConfig(ctx, e, args[1:])
-		}
-	}
-	return usagef("config: expected `config check [FILE]` or `config show [FILE]`")
-}
-
 // configFileOf reads the only operand, which may be left out.
 func configFileOf(e *environment, flags *flag.FlagSet, args []string) (string, error) {
 	if err := parse(e, flags, args, "[FILE]"); err != nil {

@@ -19,8 +19,9 @@ import (
 // errHelp is returned after a command's flags were listed.
 var errHelp = errors.New("help")
 
-// parse reads a command's flags. Anything left over is an error unless the
-// command takes operands, of which those in brackets may be left out.
+// parse reads a command's flags, which may stand behind its operands too. Anything left
+// over is an error unless the command takes operands, of which those in brackets may be
+// left out.
 func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) error {
 	fs.SetOutput(io.Discard) // run prints the error, once
 	fs.Usage = func() {}
@@ -32,21 +33,22 @@ func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) 
 		e.rehearsal.flags(fs)
 		return errHelp
 	}
-	if err := fs.Parse(args); err != nil {
+	if err := parseBetween(fs, args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintf(e.stdout, "usage: cosmicman %s [flags] %s\n\n", fs.Name(), strings.Join(operands, " "))
-			fs.SetOutput(e.stdout)
-			fs.PrintDefaults()
+			usage(e, fs, operands)
 			return errHelp
 		}
-		return &usageError{fs.Name() + ": " + err.Error()}
+		return &usageError{fs.Name() + ": " + unknownFlag(fs, err)}
 	}
 	least := len(operands)
 	for least > 0 && strings.HasPrefix(operands[least-1], "[") {
 		least--
 	}
-	if fs.NArg() < least || fs.NArg() > len(operands) {
-		return usagef("%s: expected %d operands (%s), was given %d: %q", fs.Name(), len(operands), strings.Join(operands, " "), fs.NArg(), fs.Args())
+	switch {
+	case len(operands) == 0 && fs.NArg() > 0:
+		return usagef("%s: expected flags only, was given %q too", fs.Name(), fs.Arg(0))
+	case fs.NArg() < least || fs.NArg() > len(operands):
+		return usagef("%s: expected %s, was given %s", fs.Name(), strings.Join(operands, " "), manyOf(fs.Args()))
 	}
 	if !settings {
 		return nil
@@ -59,6 +61,68 @@ func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) 
 		}
 	}
 	return err
+}
+
+// parseBetween parses flags before, between and behind operands, which package flag
+// leaves where they are from the first on.
+func parseBetween(fs *flag.FlagSet, args []string) error {
+	var operands []string
+	for {
+		if err := fs.Parse(args); err != nil {
+			return err
+		}
+		rest := fs.Args()
+		ended := len(rest) < len(args) && args[len(args)-len(rest)-1] == "--"
+		if len(rest) == 0 || ended {
+			return fs.Parse(append(append([]string{"--"}, operands...), rest...))
+		}
+		operands, args = append(operands, rest[0]), rest[1:]
+	}
+}
+
+// usage prints what a command does and its flags.
+func usage(e *environment, fs *flag.FlagSet, operands []string) {
+	line, summary := "usage: cosmicman "+fs.Name(), summaryOf(fs.Name())
+	hasFlags := false
+	fs.VisitAll(func(*flag.Flag) { hasFlags = true })
+	if hasFlags {
+		line += " [flags]"
+	}
+	fmt.Fprintln(e.stdout, strings.Join(append([]string{line}, operands...), " "))
+	if summary != "" {
+		fmt.Fprintf(e.stdout, "\n%s\n", summary)
+	}
+	if hasFlags {
+		fmt.Fprintln(e.stdout)
+		fs.SetOutput(e.stdout)
+		fs.PrintDefaults()
+	}
+}
+
+// unknownFlag adds to an error of a flag that does not exist what was probably meant.
+func unknownFlag(fs *flag.FlagSet, err error) string {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err.Error()
+	}
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	if near := nearest(name, names); near != "" {
+		return fmt.Sprintf("there is no flag --%s; did you mean --%s?", name, near)
+	}
+	return fmt.Sprintf("there is no flag --%s; `cosmicman %s -h` lists them", name, fs.Name())
+}
+
+// manyOf quotes what was given.
+func manyOf(given []string) string {
+	if len(given) == 0 {
+		return "nothing"
+	}
+	quoted := make([]string, len(given))
+	for i, g := range given {
+		quoted[i] = strconv.Quote(g)
+	}
+	return strings.Join(quoted, " ")
 }
 
 // helped turns errHelp into success.

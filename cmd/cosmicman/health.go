@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -40,7 +41,11 @@ func health(ctx context.Context, e *environment, args []string) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy stands in front of a probe
 	res, err := client.Do(r)
 	if err != nil {
-		return err
+		var why *url.Error // says which path was asked for
+		if errors.As(err, &why) {
+			err = why.Err
+		}
+		return fmt.Errorf("no answer from %s: %w", *base, err)
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 4096))

@@ -12,24 +12,6 @@ import (
 	"syscall"
 )
 
-// command is one subcommand.
-type command struct {
-	name, summary string
-	run           func(ctx context.Context, e *environment, args []string) error
-}
-
-var commands = []command{
-	{"generate", "draw images to files", generate},
-	{"serve", "answer POST /v1/images/generations", serve},
-	{"worker", "draw what another process accepts", work},
-	{"queue", "show the queue; retry or drop a job", queue},
-	{"health", "ask a server whether it is alive or ready, for probes", health},
-	{"prompt", "explain: what is made of a prompt, nothing drawn", prompts},
-	{"models", "fetch, list, inspect and remove models; make new ones", models},
-	{"config", "check the settings, or show them and where each comes from", config},
-	{"bench", "time and memory by stage; bench scheduler: what the queue and the packer cost", bench},
-}
-
 // environment is what a command may touch of the outside: only here are
 // environment variables read.
 type environment struct {
@@ -82,7 +64,7 @@ func faults(err error) (all []string) {
 // run returns the exit code: 0, 1 for a failure, 2 for wrong usage, 130 when
 // interrupted.
 func run(ctx context.Context, e *environment, args []string) int {
-	err := dispatch(ctx, e, args)
+	err := dispatch(ctx, e, "", commands(), args)
 	var usage *usageError
 	switch {
 	case err == nil:
@@ -98,31 +80,4 @@ func run(ctx context.Context, e *environment, args []string) int {
 	}
 	fmt.Fprintln(e.stderr, "cosmicman:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	return 1
-}
-
-func dispatch(ctx context.Context, e *environment, args []string) error {
-	if len(args) == 0 {
-		return usagef("no command given\n\n%s", overview())
-	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
-		fmt.Fprint(e.stdout, overview())
-		return nil
-	}
-	for _, c := range commands {
-		if c.name == args[0] {
-			return c.run(ctx, e, args[1:])
-		}
-	}
-	return usagef("no command %q\n\n%s", args[0], overview())
-}
-
-func overview() string {
-	var b strings.Builder
-	b.WriteString("cosmicman draws images of people from text\n\ncommands:\n")
-	for _, c := range commands {
-		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.summary)
-	}
-	b.WriteString("\ncosmicman COMMAND -h lists a command's flags\n")
-	return b.String()
 }

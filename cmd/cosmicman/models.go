@@ -17,24 +17,6 @@ import (
 	"cosmicman/inference"
 )
 
-func models(ctx context.Context, e *environment, args []string) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "inspect":
-			return inspect(e, args[1:])
-		case "new":
-			return newModel(ctx, e, args[1:])
-		case "pull":
-			return pullModel(ctx, e, args[1:])
-		case "list":
-			return listModels(e, args[1:])
-		case "rm":
-			return removeModel(e, args[1:])
-		}
-	}
-	return usagef("models: expected `models inspect REF`, `models pull REF`, `models list`, `models rm REF` or `models new --arch ARCH DIR`")
-}
-
 func newModel(ctx context.Context, e *environment, args []string) error {
 	fs := flag.NewFlagSet("models new", flag.ContinueOnError)
 	arch := fs.String("arch", "", strings.Join(newmodel.Names(), ", ")+", or a JSON file of configs by part")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -14,13 +13,6 @@ import (
 	"cosmicman/tokenizer"
 	"cosmicman/weights"
 )
-
-func prompts(_ context.Context, e *environment, args []string) error {
-	if len(args) > 0 && args[0] == "explain" {
-		return explain(e, args[1:])
-	}
-	return usagef("prompt: expected `prompt explain`, with text or a JSON object on standard input")
-}
 
 // maxExplained bounds what is read, in bytes.
 const maxExplained = 8 << 20

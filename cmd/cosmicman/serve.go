@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"cosmicman/api"
@@ -124,8 +125,11 @@ func (s *server) run(ctx context.Context) (err error) {
 
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.door.addr)
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("another program listens at %s: stop it, or choose another --addr", s.door.addr)
+	case err != nil:
+		return fmt.Errorf("--addr %s: %w", s.door.addr, err)
 	}
 	draw, err := s.drawing(st, models.facts(), observe, out)
 	if err != nil {
