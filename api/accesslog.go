@@ -19,7 +19,7 @@ var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS
 
 // logged writes a line for every request once it is answered: of what clients choose
 // there is nothing in it but the method and a sane ID, so no prompt, key, query or name
-// of an image. What probes ask all the time is for those who debug.
+// of an image. What probes ask all the time, and the page's many files, are for those who debug.
 func (s *server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		begun := time.Now()
@@ -42,7 +42,7 @@ func (s *server) logRequest(c echo.Context, took time.Duration) {
 		method = "other"
 	}
 	switch route {
-	case "/healthz", "/readyz", "/metrics":
+	case "/healthz", "/readyz", "/metrics", assetRoute:
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{

@@ -145,7 +145,7 @@ func newRoutes(c Config) *echo.Echo {
 		e.Match(read, "/metrics", echo.WrapHandler(c.Metrics))
 	}
 	e.Match(read, pagePath, page.index)
-	e.Match(read, assetsPath+":version/:name", page.asset)
+	e.Match(read, assetRoute, page.asset)
 	e.Match(read, "/openapi.json", document)
 	e.Match(read, "/swagger", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, "swagger/") })
 	e.Match(read, swaggerPath+"*", swaggerUI)

@@ -216,6 +216,34 @@ func TestEveryAnswerHasARequestID(t *testing.T) {
 	}
 }
 
+// A browser that opens the page asks for some thirty files, a probe every second.
+func TestWhatIsAskedAllTheTimeIsLoggedForThoseWhoDebug(t *testing.T) {
+	var log lines
+	s := open(t, scheduler.Options{}, echoed, withLog(&log))
+	want := map[string]string{"/": "INFO", "/healthz": "DEBUG", assetsPath + page.version + "/app.js": "DEBUG", "/v1/models": "INFO"}
+	for path := range want {
+		s.get(t, path)
+	}
+	s.Close()
+	for line := range strings.Lines(log.String()) {
+		var l struct{ Msg, Route, Level string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatal(err)
+		}
+		for path, level := range want {
+			if l.Msg == "request" && (path == l.Route || strings.HasPrefix(path, assetsPath) && l.Route == assetRoute) {
+				if l.Level != level {
+					t.Errorf("%s is logged as %s, expected %s", path, l.Level, level)
+				}
+				delete(want, path)
+			}
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("%v are not logged:\n%s", want, log.String())
+	}
+}
+
 func TestTheLogHoldsNoSecrets(t *testing.T) {
 	var log lines
 	s := open(t, scheduler.Options{MaxAttempts: 1}, func(l scheduler.Lease) ([]byte, *job.Error) {

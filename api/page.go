@@ -23,6 +23,7 @@ var web embed.FS
 const (
 	pagePath   = "/"
 	assetsPath = "/assets/"
+	assetRoute = assetsPath + ":version/:name"
 	indexFile  = "index.html"
 
 	// pagePolicy lets the page load from this server alone, run no script and no style

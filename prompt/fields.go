@@ -221,13 +221,18 @@ func (r *fieldReader) garment(at string, g Group, value json.RawMessage) error {
 
 // attribute reads one attribute's value.
 func (r *fieldReader) attribute(at string, g Group, key string, value json.RawMessage) error {
-	text, err := readValue(at, value)
-	if err != nil || text == "" {
+	texts, err := readValues(at, value)
+	if err != nil || len(texts) == 0 {
 		return err
 	}
-	if known := knownValues(g, key); known != nil && !knows(known, text) {
-		r.note(at, text, known)
+	if known := knownValues(g, key); known != nil {
+		for _, text := range texts {
+			if !knowsEach(known, text) {
+				r.note(at, text, known)
+			}
+		}
 	}
+	text := english(texts)
 	if r.fields.groups[g] == nil {
 		r.fields.groups[g] = &described{values: map[string]string{}}
 	}
@@ -247,6 +252,15 @@ func (r *fieldReader) note(at, value string, known []string) {
 // knows compares values as captions do, where hyphens come and go.
 func knows(known []string, value string) bool {
 	return slices.ContainsFunc(known, func(k string) bool { return sameValue(k, value) })
+}
+
+// knowsEach is knows for what may name several values, as captions do.
+func knowsEach(known []string, value string) bool {
+	if knows(known, value) {
+		return true
+	}
+	values := strings.Split(strings.ReplaceAll(value, " and ", ", "), ", ")
+	return len(values) > 1 && !slices.ContainsFunc(values, func(v string) bool { return !knows(known, v) })
 }
 
 func sameValue(a, b string) bool {
@@ -295,48 +309,54 @@ func unknown(at, name string, names []string) error {
 	return faultf(at, "is unknown, expected %s", english(names))
 }
 
-// readValue reads a string or a list of strings, "" for null.
+// readValue reads a string or a list of strings as one text, "" for null.
 func readValue(at string, value json.RawMessage) (string, error) {
+	texts, err := readValues(at, value)
+	return english(texts), err
+}
+
+// readValues reads a string or a list of strings, nothing for null.
+func readValues(at string, value json.RawMessage) ([]string, error) {
 	var texts []string
 	switch {
 	case string(value) == "null":
-		return "", nil
+		return nil, nil
 	case isString(value):
 		texts = make([]string, 1)
 		if err := json.Unmarshal(value, &texts[0]); err != nil {
-			return "", faultf(at, "is not a JSON string")
+			return nil, faultf(at, "is not a JSON string")
 		}
 	case value[0] == '[':
 		var items []json.RawMessage
 		if err := json.Unmarshal(value, &items); err != nil {
-			return "", faultf(at, "is not a JSON list")
+			return nil, faultf(at, "is not a JSON list")
 		}
 		if len(items) == 0 || len(items) > maxList {
-			return "", faultf(at, "has %d values, expected 1 to %d", len(items), maxList)
+			return nil, faultf(at, "has %d values, expected 1 to %d", len(items), maxList)
 		}
 		for i, item := range items {
 			var text string
 			if !isString(item) || json.Unmarshal(item, &text) != nil {
-				return "", faultf(fmt.Sprintf("%s[%d]", at, i), "is %s, expected a string", kindOf(item))
+				return nil, faultf(fmt.Sprintf("%s[%d]", at, i), "is %s, expected a string", kindOf(item))
 			}
 			texts = append(texts, text)
 		}
 	default:
-		return "", faultf(at, "is %s, expected a string or a list of strings", kindOf(value))
+		return nil, faultf(at, "is %s, expected a string or a list of strings", kindOf(value))
 	}
 	for i, text := range texts {
 		texts[i] = strings.Trim(strings.TrimSpace(text), ",")
 		texts[i] = strings.TrimSpace(texts[i])
 		switch {
 		case texts[i] == "":
-			return "", faultf(at, "is empty, expected a value, or leave it out")
+			return nil, faultf(at, "is empty, expected a value, or leave it out")
 		case utf8.RuneCountInString(text) > maxValue:
-			return "", faultf(at, "has %d characters, expected at most %d", utf8.RuneCountInString(text), maxValue)
+			return nil, faultf(at, "has %d characters, expected at most %d", utf8.RuneCountInString(text), maxValue)
 		case strings.ContainsFunc(text, unicode.IsControl):
-			return "", faultf(at, "has a control character")
+			return nil, faultf(at, "has a control character")
 		}
 	}
-	return english(texts), nil
+	return texts, nil
 }
 
 // english joins words as a sentence lists them.

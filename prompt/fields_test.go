@@ -75,6 +75,20 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// TestNotesOfLists holds that each value of a list is looked up by itself.
+func TestNotesOfLists(t *testing.T) {
+	f, notes, err := ParseFields(nil, json.RawMessage(`{"top":{"color":["white","blue"]},"coat":{"color":["red","octarine"]},"shoes":{"color":"black and white"},"hat":{"color":"black and whit"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(notes) != 2 || notes[0].Field != "outfit.coat.color" || notes[0].Value != "octarine" || notes[1].Field != "outfit.hat.color" || notes[1].Value != "black and whit" {
+		t.Errorf("notes %+v, expected octarine and whit", notes)
+	}
+	if want := "white and blue"; !strings.Contains(f.Caption(""), want) {
+		t.Errorf("%q, expected %q in it", f.Caption(""), want)
+	}
+}
+
 // TestVocabulary holds that each name that is offered is accepted, without a note.
 func TestVocabulary(t *testing.T) {
 	for _, g := range Vocabulary().Groups {
