@@ -29,7 +29,7 @@ const showTab = tabs($('#sides'), (id) => {
   $('#composer').scrollTop = 0
 })
 showTab($(`#${CSS.escape(form.tab)}`) ? form.tab : 'panel-body')
-marks((e) => refused(e, true))
+const understand = marks((e) => refused(e, true))
 const showCalls = callsDialog()
 $('#code').addEventListener('click', () => showCalls({ route: 'generations', fields: request() }))
 for (const b of $$('dialog [data-close]')) b.addEventListener('click', () => b.closest('dialog').close())
@@ -270,15 +270,17 @@ async function look() {
     if (first || why) known = await models()
     if (first && known.length) {
       tellModels()
+      understand()
       learn().then(() => { refreshBody(); outfitFields.refresh() }, () => {})
     }
-    $('#setup').hidden = known.length > 0 || !why
-    $('#main').classList.toggle('no-model', !$('#setup').hidden)
-    drawButton.disabled = !$('#setup').hidden
+    // Workers elsewhere may bring models yet; a server that was started for none has none.
+    const none = known.length === 0 && why.includes('without a model')
+    $('#setup').hidden = !none
+    $('#main').classList.toggle('no-model', none)
     if (!why) tellStatus('ready', 'Ready')
     else {
       next = 2000
-      tellStatus('waiting', known.length ? `Not ready: ${why}` : 'No model')
+      tellStatus('waiting', none ? 'No model' : `Not ready: ${why}`)
     }
   } catch (e) {
     next = 2000

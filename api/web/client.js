@@ -30,7 +30,7 @@ export async function send(method, path, { body, headers = {}, signal, quiet } =
       all['Content-Type'] = 'application/json'
       payload = JSON.stringify(body)
     }
-    const answer = await fetch(path, { method, headers: all, body: payload, signal, credentials: 'omit', cache: 'no-store' })
+    const answer = await fetch(path, { method, headers: all, body: payload, signal, cache: 'no-store' })
     if (answer.ok) return answer
     const failure = await failureOf(answer)
     if (answer.status !== 401 || quiet) throw failure

@@ -551,6 +551,7 @@ func TestPageAsksForTheKey(t *testing.T) {
 	v.focus("#key")
 	v.keys(kb.Enter)
 	v.until("the page is ready", `document.documentElement.dataset.ready === 'true' && !document.querySelector('#key-dialog').open`)
+	v.until("what is chosen is understood", `document.querySelectorAll('#caption mark').length > 3`)
 	v.say("a headshot")
 	v.small()
 	v.drawn()
@@ -579,4 +580,24 @@ func TestPageOfNoModelTellsHowToGetOne(t *testing.T) {
 			t.Errorf("%s is not among the commands", part)
 		}
 	}
+}
+
+// TestPageWaitsForWorkers visits a front end whose workers are not there yet.
+func TestPageWaitsForWorkers(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, "cosmicman", "serve", "--addr", "127.0.0.1:0", "--data", data, "--no-worker")
+	url := ""
+	await(t, "the server is there", func() bool {
+		if found := servesOn.FindStringSubmatch(p.out.String()); found != nil {
+			url = found[1]
+		}
+		return url != ""
+	})
+	v := arrive(t, browser(t), url, "the server responded with a status of 503")
+	v.until("it is told that nobody draws", `document.querySelector('#status').textContent.startsWith('Not ready') && document.querySelector('#main').checkVisibility()`)
+	startProcess(t, "cosmicman", "worker", "--data", data, "--library", library(t), "--model", tiny(t, "tiny-sd"))
+	v.until("it is ready by itself", `document.querySelector('#status').textContent === 'Ready' && document.querySelector('#model').value === 'tiny'`)
+	v.say("a headshot")
+	v.small()
+	v.drawn()
 }
