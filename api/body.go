@@ -21,7 +21,7 @@ const maxBody = 1 << 20
 // longer than drainPause.
 const (
 	drainFor   = time.Minute
-	drainPause = 3 * time.Second
+	drainPause = 2 * time.Second
 )
 
 // readJSON reads a body strictly: JSON, UTF-8, one object of at most limit bytes,
@@ -55,7 +55,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64, all func(io.R
 
 // drain reads the rest of a body that was refused, up to the longest that is read from
 // anybody: clients write it to its end before they read an answer, and would be told
-// of a broken connection instead. Who waits for a word to go on is not given it.
+// of a broken connection instead. Who waits for a word to go on is not given it. With
+// more to come the connection is closed, lest it be read as the next request.
 func drain(w http.ResponseWriter, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody || r.Header.Get("Expect") != "" {
 		return
@@ -65,11 +66,15 @@ func drain(w http.ResponseWriter, r *http.Request) {
 	for left := int64(maxForm); left > 0 && time.Now().Before(end); {
 		_ = control.SetReadDeadline(time.Now().Add(drainPause)) // the server sets its own for the next request
 		n, err := io.CopyN(io.Discard, r.Body, pieces)
-		if err != nil {
+		switch {
+		case err == io.EOF:
 			return
+		case err != nil:
+			left = 0
 		}
 		left -= n
 	}
+	panic(http.ErrAbortHandler)
 }
 
 // mediaType is the Content-Type without its parameters, "" for one that is none, or

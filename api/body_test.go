@@ -3,11 +3,14 @@ package api
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,6 +56,7 @@ func TestWhoSendsTooMuchIsTold(t *testing.T) {
 // Who announces a body and pauses is told at once what is wrong already.
 func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 	s := open(t, scheduler.Options{}, echoed)
+	var waiting sync.WaitGroup
 	for begun, want := range map[string]int{
 		"/v1/images/generations HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 33554432\r\n\r\n{":                              413,
 		"/v1/images/generations HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n":                                         415,
@@ -62,6 +66,10 @@ func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 		var d net.Dialer
 		conn, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.URL, "http://"))
 		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprint(conn, "POST ", begun)
@@ -74,11 +82,17 @@ func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 			t.Errorf("%.60s: %v, %v", begun, res, err)
 		} else if body, err := io.ReadAll(res.Body); err != nil || !json.Valid(body) || time.Since(sent) > drainPause/2 {
 			t.Errorf("%.60s: %s, %v after %v", begun, body, err, time.Since(sent))
-		}
-		if err := conn.Close(); err != nil {
-			t.Error(err)
+		} else {
+			waiting.Go(func() { // what comes after a pause is no request
+				time.Sleep(drainPause * 3 / 2)
+				_, _ = fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+				if text, err := io.ReadAll(conn); len(text) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%.60s: %q, %v after the refusal", begun, text, err)
+				}
+			})
 		}
 	}
+	waiting.Wait()
 }
 
 func TestBodiesThatAreNotJSONAreToldWhere(t *testing.T) {
