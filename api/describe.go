@@ -165,7 +165,11 @@ func bodies(paths, schemas tree) {
 				body = withPictureURLs(schema)
 			}
 			schemas[name+"Body"] = body
-			content["application/json"] = tree{"schema": ref(name + "Body")}
+			inJSON := tree{"schema": ref(name + "Body")}
+			if example, has := examples[on]; has {
+				inJSON["example"] = example
+			}
+			content["application/json"] = inJSON
 		}
 		if on == edits || on == variations {
 			schemas[name+"Form"] = withFiles(schema, on)
@@ -190,6 +194,24 @@ func bodies(paths, schemas tree) {
 			ok["text/event-stream"] = tree{"schema": tree{"type": "string", "description": "With stream: true: events, the data of each an ImageEvent."}}
 		}
 	}
+}
+
+// chequered is a PNG of 64x64 pixels.
+const chequered = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAAAAACPAi4CAAAAMklEQVR42u3NwQ0AAAgCMQZz/ziWI/A3vTcpmdKWAgAAAAAA4B3QBu0AAAAAAADAO+AA7qkgeQQG5GUAAAAASUVORK5CYII="
+
+// examples are bodies that can be sent as they are: what is made up from the schema has
+// every field at once, with values that no server knows.
+var examples = map[routes]tree{
+	generations: {
+		"prompt":  "on a bridge at sunset",
+		"body":    tree{"shot": "upper_body", "gender": "female", "age": "adult", "hair": tree{"style": "curly", "color": "red"}},
+		"outfit":  tree{"coat": tree{"type": "jacket", "material": "denim"}, "top": "white t-shirt"},
+		"quality": "low", "seed": 17, "size": "auto", "response_format": "url",
+	},
+	edits: {
+		"images": []any{tree{"image_url": chequered}}, "prompt": "a red hat", "quality": "low", "strength": 0.6, "seed": 17, "response_format": "url",
+	},
+	prompts: {"prompt": "A young woman with curly red hair in a denim jacket over a white t-shirt on a bridge at sunset"},
 }
 
 func ref(name string) tree { return tree{"$ref": "#/components/schemas/" + name} }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"cosmicman/openapi"
+	"cosmicman/scheduler"
 )
 
 var update = flag.Bool("update", false, "write openapi/openapi.json")
@@ -101,5 +103,44 @@ func TestTheFieldsOfBodiesAreDescribed(t *testing.T) {
 		if s.AdditionalProperties != false {
 			t.Errorf("%s takes other fields", name)
 		}
+	}
+}
+
+// What Swagger UI offers to send is answered.
+func TestTheExamplesCanBeSent(t *testing.T) {
+	var doc struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct {
+				Content map[string]struct{ Example json.RawMessage }
+			} `json:"requestBody"`
+		}
+	}
+	if err := json.Unmarshal(openapi.Document, &doc); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, scheduler.Options{}, echoed)
+	sent := 0
+	for path, item := range doc.Paths {
+		body, is := item["post"].RequestBody.Content["application/json"]
+		if !is {
+			continue
+		}
+		sent++
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+path, bytes.NewReader(body.Example))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		res, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK || bytes.Contains(text, []byte(`"warnings"`)) {
+			t.Errorf("%s: %s: %d %s %v", path, body.Example, res.StatusCode, text, err)
+		}
+		res.Body.Close()
+	}
+	if sent != 3 {
+		t.Errorf("%d routes take JSON", sent)
 	}
 }
