@@ -41,8 +41,8 @@ export function curl({ route, fields, pictures }, origin, withKey) {
   const n = fields.n ?? 1
   const ext = extension(fields)
   const save = n > 1
-    ? `jq -r '.data[].b64_json' |\n  { i=0; while read -r image; do printf %s "$image" | base64 -d > "out-$i.${ext}"; i=$((i+1)); done; }`
-    : `jq -r '.data[0].b64_json' | base64 -d > out.${ext}`
+    ? `jq -r '(.data // error(.error.message))[].b64_json' |\n  { i=0; while read -r image; do printf %s "$image" | base64 -d > "out-$i.${ext}"; i=$((i+1)); done; }`
+    : `jq -r '(.data // error(.error.message))[0].b64_json' | base64 -d > out.${ext}`
   return `${lines.join(' \\\n  ')} |\n  ${save}\n`
 }
 
@@ -99,6 +99,7 @@ export function callsDialog() {
     const withKey = key.get() !== ''
     show.curl.textContent = curl(request, location.origin, withKey)
     show.python.textContent = openai(request, location.origin, withKey)
+    $('#call-key').hidden = !withKey
     const files = Object.entries(request.pictures ?? {})
     $('#call-files').replaceChildren(...(files.length ? ['The call reads from the folder it runs in: ', ...files.map(([name, blob]) => h('button', { type: 'button', class: 'quiet small', onclick: () => download(blob, `${name}.png`) }, icon('download'), `${name}.png`))] : []))
     dialog.showModal()

@@ -3,7 +3,8 @@
 
 const where = 'cosmicman.form'
 
-// first is what a visitor finds: enough to draw at once.
+// first is what a visitor finds: enough to draw at once. example: the figure is still that
+// of here, which nobody has chosen.
 const first = () => ({
   tab: 'panel-body',
   prompt: '',
@@ -18,6 +19,7 @@ const first = () => ({
   },
   negative_prompt: '', model: '', size: 'auto', steps: 30, guidance_scale: 7.5, sampler: 'ddim', seed: 17, keepSeed: false, n: 1,
   output_format: 'png', long_prompt: 'chunk', prompt_syntax: 'plain',
+  example: true,
 })
 
 function stored() {
@@ -37,6 +39,9 @@ export const onChange = (f) => hearers.add(f)
 
 // change sets some fields and tells everybody.
 export function change(fields) {
+  if (form.example && (fields.body || fields.outfit)) fields = { ...fields, example: false }
+  // Who writes instead of choosing means somebody else than the example.
+  else if (form.example && fields.prompt) fields = { ...fields, body: {}, outfit: {}, example: false }
   Object.assign(form, fields)
   try {
     localStorage.setItem(where, JSON.stringify(form))

@@ -30,6 +30,7 @@ func TestPage(t *testing.T) {
 	t.Run("text", open(pageDrawsText))
 	t.Run("panels", open(pageDrawsPanels))
 	t.Run("marks", open(pageMarksText))
+	t.Run("writing", open(pageDrawsWhatIsWritten))
 	t.Run("cancel", open(pageCancels))
 	t.Run("errors", open(pageShowsErrorsWhereTheyBelong))
 	t.Run("gallery", open(pageKeepsImages))
@@ -96,6 +97,21 @@ func pageDrawsPanels(t *testing.T, v *tab) {
 	v.until("another person", `!document.querySelector('#caption').textContent.includes('wellingtons')`)
 	v.click("#clear")
 	v.until("nothing is said", `document.querySelector('#caption').textContent === 'Nothing is said yet.'`)
+}
+
+// Who begins by writing is not given the figure that stands there as an example; one that
+// was chosen stays.
+func pageDrawsWhatIsWritten(t *testing.T, v *tab) {
+	v.until("an example is there", `document.querySelector('#caption').textContent.includes('female')`)
+	v.click("#tab-text")
+	v.fill("#prompt", "an old man in a suit")
+	v.until("it is all that is said", `document.querySelector('#caption').textContent.replace('\u200b', '') === 'an old man in a suit'`)
+	v.click("#tab-body")
+	v.click(`[data-param="body.shape"] input[value="slim"]`)
+	v.until("both are said", `document.querySelector('#caption').textContent.replace('\u200b', '') === 'slim, an old man in a suit'`)
+	v.click("#tab-text")
+	v.fill("#prompt", "a child")
+	v.until("what was chosen stays", `document.querySelector('#caption').textContent.replace('\u200b', '') === 'slim, a child'`)
 }
 
 func pageMarksText(t *testing.T, v *tab) {
@@ -320,6 +336,11 @@ func pageTellsCallsThatWork(t *testing.T, v *tab) {
 		t.Errorf("not this server's address: %s", curl)
 	}
 	dir := t.TempDir()
+	refused := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(curl, `"num_inference_steps": 4`, `"num_inference_steps": 0`, 1))
+	refused.Dir = t.TempDir()
+	if out, err := refused.CombinedOutput(); err != nil || !strings.Contains(string(out), "num_inference_steps") {
+		t.Errorf("why it was refused is not told: %v\n%s", err, out)
+	}
 	command := exec.CommandContext(t.Context(), "sh", "-euc", curl)
 	command.Dir = dir
 	if out, err := command.CombinedOutput(); err != nil {
@@ -559,7 +580,7 @@ func TestPageAsksForTheKey(t *testing.T) {
 		t.Error("the key is kept beyond the tab")
 	}
 	v.press("Code")
-	if code := v.text("#call-curl code") + v.text("#call-python code"); strings.Contains(code, "secret-of-ann") || strings.Count(code, "COSMICMAN_API_KEY") != 2 {
+	if code := v.text("#call-curl code") + v.text("#call-python code"); strings.Contains(code, "secret-of-ann") || strings.Count(code, "COSMICMAN_API_KEY") != 2 || get[bool](v, `document.querySelector('#call-key').hidden`) {
 		t.Errorf("the calls do not take the key from the environment:\n%s", code)
 	}
 	v.run(chromedp.KeyEvent(kb.Escape))
