@@ -270,21 +270,21 @@ func TestImageURLs(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	for text, want := range map[string][2]string{
-		``:                                    {"images", "must be an array"},
-		`null`:                                {"images", "must be an array"},
-		`{}`:                                  {"images", "must be an array"},
-		`"x"`:                                 {"images", "must be an array"},
-		`[]`:                                  {"images", "has 0 elements, expected 1 to 2"},
-		`[1,2,3]`:                             {"images", "has 3 elements, expected 1 to 2"},
-		`["x"]`:                               {"images[0]", "must be an object"},
-		`[{"image_url": "x"}, null]`:          {"images[1]", "must be an object"},
-		`[{}]`:                                {"images[0].image_url", "is required"},
-		`[{"image_url": ""}]`:                 {"images[0].image_url", "is required"},
-		`[{"image_url": null}]`:               {"images[0].image_url", "must be a string"},
-		`[{"image_url": {"url": "x"}}]`:       {"images[0].image_url", "must be a string"},
-		`[{"file_id": "file-abc"}]`:           {"images[0].file_id", "is not supported"},
-		`[{"image_url":"x","detail":1}]`:      {"images[0].detail", "unknown field"},
-		`[{"image_url":"x","image_url":"y"}]`: {"images[0]", "must be an object"},
+		``:                                       {"images", "must be an array"},
+		`null`:                                   {"images", "must be an array"},
+		`{}`:                                     {"images", "must be an array"},
+		`"x"`:                                    {"images", "must be an array"},
+		`[]`:                                     {"images", "has 0 elements, expected 1 to 2"},
+		`[1,2,3]`:                                {"images", "has 3 elements, expected 1 to 2"},
+		`["x"]`:                                  {"images[0]", "must be an object"},
+		`[{"image_url": "x"}, null]`:             {"images[1]", "must be an object"},
+		`[{}]`:                                   {"images[0].image_url", "is required"},
+		`[{"image_url": ""}]`:                    {"images[0].image_url", "is required"},
+		`[{"image_url": null}]`:                  {"images[0].image_url", "must be a string"},
+		`[{"image_url": {"url": "x"}}]`:          {"images[0].image_url", "must be a string"},
+		`[{"image_url": "y", "image_url": "z"}]`: {"images[0].image_url", "given twice"},
+		`[{"file_id": "file-abc"}]`:              {"images[0].file_id", "is not supported"},
+		`[{"image_url":"x","detail":1}]`:         {"images[0].detail", "unknown field"},
 	} {
 		_, err := imageURLs("images", []byte(text), 2)
 		e := shown(err, &http.Request{})

@@ -129,7 +129,7 @@ func lookup(name string, on routes) (*field, error) {
 
 // unknownField names the field of the route that is spelled most like it.
 func unknownField(name string, on routes) error {
-	names := map[routes][]string{edits: {"image", "images", "mask"}, variations: {"image"}}[on]
+	names := map[routes][]string{edits: {"images", "image", "mask"}, variations: {"image"}}[on]
 	for _, f := range fields {
 		if f.on&on != 0 {
 			names = append(names, f.name)
@@ -139,7 +139,8 @@ func unknownField(name string, on routes) error {
 	// Of a short name less may differ: from one letter everything is near.
 	best, distance := "", min(3, len(shown)/2+1)
 	for _, n := range names {
-		if d := editDistance(strings.ToLower(shown), n); d < distance {
+		// image is a field of forms only, and images of JSON: one may be taken for the other.
+		if d := editDistance(strings.ToLower(shown), n); d < distance && n != shown {
 			best, distance = n, d
 		}
 	}

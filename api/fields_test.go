@@ -114,6 +114,14 @@ func TestUnknownFieldsNameTheNearestOne(t *testing.T) {
 	}
 }
 
+func TestPicturesByTheOtherBodysName(t *testing.T) {
+	for name, want := range map[string]string{"image": "images", "images": "image", "imge": "image", "Mask": "mask"} {
+		if _, err := lookup(name, edits); !strings.HasSuffix(err.Error(), "did you mean "+want+"?") {
+			t.Errorf("%s: %v, expected %s", name, err, want)
+		}
+	}
+}
+
 // A field is of no use that cannot be told, set, or explained.
 func TestEveryFieldIsWhole(t *testing.T) {
 	seen := []string{}

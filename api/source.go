@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,11 @@ func imageURLs(field string, raw json.RawMessage, most int) ([]string, error) {
 		return nil, invalid(field, "%s must be an array of objects such as {\"image_url\": \"data:image/png;base64,...\"}", field)
 	}
 	if len(elements) < 1 || len(elements) > most {
-		return nil, invalid(field, "%s has %d elements, expected 1 to %d", field, len(elements), most)
+		expected := "1"
+		if most > 1 {
+			expected = fmt.Sprintf("1 to %d", most)
+		}
+		return nil, invalid(field, "%s has %d elements, expected %s", field, len(elements), expected)
 	}
 	var urls []string
 	for i, e := range elements {
@@ -36,6 +41,10 @@ func imageURLs(field string, raw json.RawMessage, most int) ([]string, error) {
 // imageURL reads one object {"image_url": URL}.
 func imageURL(field string, raw json.RawMessage) (string, error) {
 	members, err := object(raw)
+	var wrong *apiError
+	if errors.As(err, &wrong) && wrong.param != "" {
+		return "", invalid(field+"."+wrong.param, "in %s %s", field, wrong.message)
+	}
 	if err != nil {
 		return "", invalid(field, "%s must be an object such as {\"image_url\": \"data:image/png;base64,...\"}", field)
 	}

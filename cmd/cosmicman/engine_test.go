@@ -106,7 +106,7 @@ func TestWrongDrawingsFailAlone(t *testing.T) {
 		{"negative_prompt", "UTF-8", func(d *job.Drawing) { d.NegativePrompt = &bad }},
 		{"size", "size: the width is 33, expected a multiple of 8", func(d *job.Drawing) { d.Width = 33 }},
 		{"size", "size: the height is -8", func(d *job.Drawing) { d.Height = -8 }},
-		{"num_inference_steps", "num_inference_steps: is 0, expected 1 to 1000; guidance_scale", func(d *job.Drawing) { d.Steps, d.GuidanceScale = 0, math.NaN() }},
+		{"num_inference_steps", "num_inference_steps is 0, expected 1 to 1000; guidance_scale", func(d *job.Drawing) { d.Steps, d.GuidanceScale = 0, math.NaN() }},
 		{"guidance_scale", "finite", func(d *job.Drawing) { d.GuidanceScale = math.Inf(1) }},
 		{"sampler", "unknown sampler", func(d *job.Drawing) { d.Sampler = "magic" }},
 		{"output_format", "output_format is \"gif\", expected png, jpeg or webp", func(d *job.Drawing) { d.Format = "gif" }},
@@ -163,7 +163,7 @@ func TestUploadsThatCannotBeRead(t *testing.T) {
 		{"image", "image is empty", worker.Start{Drawing: edited, Init: []byte{}}},
 		{"mask", "mask is damaged or cut off", worker.Start{Drawing: edited, Init: file(50, 60), Mask: file(50, 60)[:70]}},
 		{"mask", "mask: is 60x50 pixels, expected 50x60", worker.Start{Drawing: edited, Init: file(50, 60), Mask: file(60, 50)}},
-		{"strength", "strength: is 0.25, which leaves none of 2 steps", worker.Start{Init: file(50, 60),
+		{"strength", "strength is 0.25, which leaves none of 2 steps", worker.Start{Init: file(50, 60),
 			Drawing: drawingOf(func(d *job.Drawing) { d.Init, d.Strength = "in_a", 0.25 })}},
 	}
 	starts := []worker.Start{good}

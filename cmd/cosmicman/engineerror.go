@@ -42,7 +42,7 @@ func invalid(err error, first *inference.Error) *job.Error {
 	for _, e := range all {
 		var wrong *inference.Error
 		if errors.As(e, &wrong) {
-			words = append(words, apiField(wrong.Field)+sized(wrong.Field)+wrong.Reason)
+			words = append(words, apiField(wrong.Field)+joint(wrong)+wrong.Reason)
 		}
 	}
 	return &job.Error{Kind: job.Invalid, Field: apiField(first.Field), Message: strings.Join(words, "; "), Cause: err}
@@ -50,10 +50,14 @@ func invalid(err error, first *inference.Error) *job.Error {
 
 func apiField(field string) string { return cmp.Or(apiFields[field], field) }
 
-// sized says which side of a size is meant.
-func sized(field string) string {
-	if apiField(field) == "size" {
-		return ": the " + field + " "
+// joint is what stands between a field's name and what is wrong with it; of a size it
+// says which side is meant.
+func joint(e *inference.Error) string {
+	switch {
+	case apiField(e.Field) == "size":
+		return ": the " + e.Field + " "
+	case strings.HasPrefix(e.Reason, "is "):
+		return " "
 	}
 	return ": "
 }
