@@ -267,14 +267,15 @@ async function look() {
   try {
     const why = await ready()
     const first = known.length === 0
-    if (first || why) known = await models()
+    // Workers elsewhere may bring models yet; a server that was started for none has none.
+    const none = why.includes('without a model')
+    if (none) known = []
+    else if (first || why) known = await models()
     if (first && known.length) {
       tellModels()
       understand()
       learn().then(() => { refreshBody(); outfitFields.refresh() }, () => {})
     }
-    // Workers elsewhere may bring models yet; a server that was started for none has none.
-    const none = known.length === 0 && why.includes('without a model')
     $('#setup').hidden = !none
     $('#main').classList.toggle('no-model', none)
     if (!why) tellStatus('ready', 'Ready')

@@ -596,7 +596,7 @@ func TestPageOfNoModelTellsHowToGetOne(t *testing.T) {
 	b := browser(t)
 	v := arrive(t, b, url, "the server responded with a status of 503")
 	v.until("the way to a model is told", `document.querySelector('#setup').checkVisibility() && !document.querySelector('#main').checkVisibility()`)
-	for _, part := range []string{"models pull cosmicman-sdxl", "models new --arch tiny-sd"} {
+	for _, part := range []string{"models pull cosmicman-sd\n", "models new --arch tiny-sd"} {
 		if !strings.Contains(v.text("#setup"), part) {
 			t.Errorf("%s is not among the commands", part)
 		}
