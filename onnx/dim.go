@@ -65,36 +65,73 @@ func (d Dim) Div(o Dim) (Dim, bool) {
 	return r, true
 }
 
-// Add returns d + o.
+// Add returns d + o. Sums are flat, with the terms of the same atoms as one.
 func (d Dim) Add(o Dim) Dim {
-	switch {
-	case d.coef == 0:
-		return o
-	case o.coef == 0:
-		return d
-	case slices.EqualFunc(d.atoms, o.atoms, func(a, b *atom) bool { return a.key == b.key }):
-		if d.coef+o.coef == 0 {
-			return Dim{}
+	var terms []Dim
+	for _, t := range append(d.summands(), o.summands()...) {
+		same := func(u Dim) bool {
+			return slices.EqualFunc(t.atoms, u.atoms, func(a, b *atom) bool { return a.key == b.key })
 		}
-		return Dim{coef: d.coef + o.coef, atoms: d.atoms}
+		if i := slices.IndexFunc(terms, same); i >= 0 {
+			terms[i].coef += t.coef
+		} else {
+			terms = append(terms, t)
+		}
 	}
-	terms := []Dim{d, o}
+	return sum(slices.DeleteFunc(terms, func(t Dim) bool { return t.coef == 0 }))
+}
+
+// Sub returns d - o.
+func (d Dim) Sub(o Dim) Dim { return d.Add(o.Mul(N(-1))) }
+
+// summands returns d as terms of which none is a sum.
+func (d Dim) summands() []Dim {
+	if d.coef == 0 {
+		return nil
+	}
+	if len(d.atoms) != 1 || len(d.atoms[0].terms) == 0 || d.atoms[0].den > 0 {
+		return []Dim{d}
+	}
+	terms := slices.Clone(d.atoms[0].terms)
+	for i := range terms {
+		terms[i].coef *= d.coef
+	}
+	return terms
+}
+
+// sum joins terms that share no atoms and are not 0.
+func sum(terms []Dim) Dim {
+	switch len(terms) {
+	case 0:
+		return Dim{}
+	case 1:
+		return terms[0]
+	}
 	slices.SortStableFunc(terms, func(a, b Dim) int { return strings.Compare(b.String(), a.String()) })
-	key := "(" + terms[0].String() + " + " + terms[1].String() + ")"
-	return Dim{1, []*atom{{key: key, terms: terms}}}
+	keys := make([]string, len(terms))
+	for i, t := range terms {
+		keys[i] = t.String()
+	}
+	return Dim{1, []*atom{{key: "(" + strings.Join(keys, " + ") + ")", terms: terms}}}
 }
 
 // FloorDiv returns floor((d + add) / den) for den > 0.
 func (d Dim) FloorDiv(add, den int64) Dim {
-	if n, ok := d.Const(); ok {
-		return N(floorDiv(n+add, den))
+	var terms, quotients []Dim
+	for _, t := range d.summands() {
+		if n, ok := t.Const(); ok {
+			add += n
+			continue
+		}
+		terms = append(terms, t)
+		if t.coef%den == 0 {
+			quotients = append(quotients, Dim{coef: t.coef / den, atoms: t.atoms})
+		}
 	}
-	if den == 1 {
-		return d.Add(N(add))
+	if len(quotients) == len(terms) {
+		return sum(quotients).Add(N(floorDiv(add, den)))
 	}
-	if add >= 0 && add < den && d.coef%den == 0 {
-		return Dim{coef: d.coef / den, atoms: d.atoms}
-	}
+	d = sum(terms)
 	key := fmt.Sprintf("((%s + %d) / %d)", d, add, den)
 	if add == 0 {
 		key = fmt.Sprintf("(%s / %d)", d, den)

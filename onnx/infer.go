@@ -21,6 +21,29 @@ func inferBroadcast(n *Node) (Type, error) {
 	return Type{DType: a.DType, Shape: s}, err
 }
 
+// inferAdd and inferSub also follow extents, so that a size can be computed.
+func inferAdd(n *Node) (Type, error) { return inferExtents(n, Dim.Add) }
+
+func inferSub(n *Node) (Type, error) { return inferExtents(n, Dim.Sub) }
+
+func inferExtents(n *Node, combine func(a, b Dim) Dim) (Type, error) {
+	t, err := inferBroadcast(n)
+	a, b := n.Inputs[0].Content, n.Inputs[1].Content
+	if err != nil || a == nil || len(a) != len(b) || len(t.Shape) != 1 {
+		return t, err
+	}
+	for i := range a {
+		t.Content = append(t.Content, combine(a[i], b[i]))
+	}
+	return t, nil
+}
+
+func inferEqual(n *Node) (Type, error) {
+	t, err := inferBroadcast(n)
+	t.DType = tensor.Bool
+	return t, err
+}
+
 func broadcast(a, b Shape) (Shape, error) {
 	if len(a) < len(b) {
 		a, b = b, a
@@ -120,21 +143,26 @@ func inferGemm(n *Node) (Type, error) {
 	if err := oneFloatType(n); err != nil {
 		return Type{}, err
 	}
-	k, m := b.Shape[0], b.Shape[1]
-	switch n.Int("transB", 0) {
-	case 0:
-	case 1:
-		k, m = m, k
-	default:
-		return Type{}, errors.New("transB must be 0 or 1")
+	for _, name := range []string{"transA", "transB"} {
+		if v := n.Int(name, 0); v != 0 && v != 1 {
+			return Type{}, fmt.Errorf("%s must be 0 or 1", name)
+		}
 	}
-	if !a.Shape[1].Equal(k) {
-		return Type{}, fmt.Errorf("inner dimensions %v and %v differ", a.Shape[1], k)
+	r, inner := a.Shape[0], a.Shape[1]
+	if n.Int("transA", 0) == 1 {
+		r, inner = inner, r
+	}
+	k, m := b.Shape[0], b.Shape[1]
+	if n.Int("transB", 0) == 1 {
+		k, m = m, k
+	}
+	if !inner.Equal(k) {
+		return Type{}, fmt.Errorf("inner dimensions %v and %v differ", inner, k)
 	}
 	if len(n.Inputs) > 2 && n.Inputs[2] != nil && !n.Inputs[2].Shape.Equal(Shape{m}) {
 		return Type{}, fmt.Errorf("bias has shape %v for %v columns", n.Inputs[2].Shape, m)
 	}
-	return Type{DType: a.DType, Shape: Shape{a.Shape[0], m}}, nil
+	return Type{DType: a.DType, Shape: Shape{r, m}}, nil
 }
 
 func inferMatMul(n *Node) (Type, error) {
@@ -320,42 +348,6 @@ func inferConcat(n *Node) (Type, error) {
 		content = nil
 	}
 	return Type{DType: first.DType, Shape: out, Content: content}, nil
-}
-
-func inferSlice(n *Node) (Type, error) {
-	x := n.Inputs[0]
-	var args [3][]int64
-	for i := range 3 {
-		v := n.Inputs[1+i]
-		if v == nil {
-			return Type{}, errors.New("needs starts, ends and axes")
-		}
-		ints, ok := v.Data.([]int64)
-		if !ok {
-			return Type{}, errors.New("needs constant starts, ends and axes")
-		}
-		args[i] = ints
-	}
-	starts, ends, axes := args[0], args[1], args[2]
-	if len(starts) != len(ends) || len(starts) != len(axes) {
-		return Type{}, errors.New("starts, ends and axes differ in length")
-	}
-	out := slices.Clone(x.Shape)
-	for i, a := range axes {
-		if a < 0 || a >= int64(len(out)) {
-			return Type{}, fmt.Errorf("axis %d of rank %d", a, len(out))
-		}
-		size, ok := out[a].Const()
-		if !ok || starts[i] < 0 || ends[i] > size || starts[i] >= ends[i] {
-			return Type{}, fmt.Errorf("cannot take %d to %d of %v", starts[i], ends[i], out[a])
-		}
-		out[a] = N(ends[i] - starts[i])
-	}
-	t := Type{DType: x.DType, Shape: out}
-	if x.Content != nil && len(axes) == 1 {
-		t.Content = x.Content[starts[0]:ends[0]]
-	}
-	return t, nil
 }
 
 func inferGather(n *Node) (Type, error) {

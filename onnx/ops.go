@@ -27,12 +27,21 @@ type Op struct {
 
 var ops = table(
 	// Arithmetic, broadcasting as NumPy.
-	Op{Name: "Add", Since: 14, Min: 2, Max: 2, infer: inferBroadcast},
-	Op{Name: "Sub", Since: 14, Min: 2, Max: 2, infer: inferBroadcast},
+	Op{Name: "Add", Since: 14, Min: 2, Max: 2, infer: inferAdd},
+	Op{Name: "Sub", Since: 14, Min: 2, Max: 2, infer: inferSub},
 	Op{Name: "Mul", Since: 14, Min: 2, Max: 2, infer: inferBroadcast},
 	Op{Name: "Div", Since: 14, Min: 2, Max: 2, infer: inferBroadcast},
 	Op{Name: "Sin", Since: 7, Min: 1, Max: 1, infer: inferSameFloat},
 	Op{Name: "Cos", Since: 7, Min: 1, Max: 1, infer: inferSameFloat},
+
+	Op{Name: "Exp", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
+	Op{Name: "Sqrt", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
+	Op{Name: "Erf", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
+	Op{Name: "Equal", Since: 19, Min: 2, Max: 2, infer: inferEqual},
+
+	// Sums along axes.
+	Op{Name: "ReduceSum", Since: 13, Min: 2, Max: 2, Attrs: []string{"keepdims"}, infer: inferReduceSum},
+	Op{Name: "CumSum", Since: 14, Min: 2, Max: 2, Attrs: []string{"reverse"}, infer: inferCumSum},
 
 	// Activations.
 	Op{Name: "Sigmoid", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
@@ -42,7 +51,8 @@ var ops = table(
 
 	// Products.
 	Op{Name: "Conv", Since: 22, Min: 2, Max: 3, Attrs: []string{"kernel_shape", "pads", "strides"}, infer: inferConv},
-	Op{Name: "Gemm", Since: 13, Min: 2, Max: 3, Attrs: []string{"transB"}, infer: inferGemm},
+	Op{Name: "ConvTranspose", Since: 22, Min: 2, Max: 2, Attrs: []string{"kernel_shape", "output_padding", "pads", "strides"}, infer: inferConvTranspose},
+	Op{Name: "Gemm", Since: 13, Min: 2, Max: 3, Attrs: []string{"transA", "transB"}, infer: inferGemm},
 	Op{Name: "MatMul", Since: 13, Min: 2, Max: 2, infer: inferMatMul},
 	Op{Name: "MultiHeadAttention", Domain: contrib, Since: 1, Min: 3, Max: 6, Attrs: []string{"num_heads", "scale"}, infer: inferAttention},
 
@@ -56,8 +66,11 @@ var ops = table(
 	Op{Name: "Reshape", Since: 21, Min: 2, Max: 2, infer: inferReshape},
 	Op{Name: "Transpose", Since: 21, Min: 1, Max: 1, Attrs: []string{"perm"}, infer: inferTranspose},
 	Op{Name: "Concat", Since: 13, Min: 1, Max: -1, Attrs: []string{"axis"}, infer: inferConcat},
-	Op{Name: "Slice", Since: 13, Min: 4, Max: 4, infer: inferSlice},
+	Op{Name: "Slice", Since: 13, Min: 4, Max: 5, infer: inferSlice},
 	Op{Name: "Gather", Since: 13, Min: 2, Max: 2, Attrs: []string{"axis"}, infer: inferGather},
+	Op{Name: "ScatterElements", Since: 18, Min: 3, Max: 3, Attrs: []string{"axis", "reduction"}, infer: inferScatterElements},
+	Op{Name: "Expand", Since: 13, Min: 2, Max: 2, infer: inferExpand},
+	Op{Name: "Pad", Since: 21, Min: 2, Max: 2, infer: inferPad},
 	Op{Name: "Resize", Since: 19, Min: 3, Max: 4, Attrs: []string{"mode", "coordinate_transformation_mode", "nearest_mode"}, infer: inferResize},
 	Op{Name: "Cast", Since: 21, Min: 1, Max: 1, Attrs: []string{"to"}, infer: inferCast},
 )
@@ -103,7 +116,8 @@ func (op *Op) typeOf(n *Node) (Type, error) {
 // attrTypes gives each attribute's Go type; no two operators differ in one.
 var attrTypes = map[string]string{
 	"alpha": "float32", "epsilon": "float32", "scale": "float32",
-	"approximate": "string", "mode": "string", "coordinate_transformation_mode": "string", "nearest_mode": "string",
-	"axis": "int64", "end": "int64", "num_groups": "int64", "num_heads": "int64", "start": "int64", "to": "int64", "transB": "int64",
-	"kernel_shape": "[]int64", "pads": "[]int64", "perm": "[]int64", "strides": "[]int64",
+	"approximate": "string", "mode": "string", "coordinate_transformation_mode": "string", "nearest_mode": "string", "reduction": "string",
+	"axis": "int64", "end": "int64", "keepdims": "int64", "num_groups": "int64", "num_heads": "int64",
+	"reverse": "int64", "start": "int64", "to": "int64", "transA": "int64", "transB": "int64",
+	"kernel_shape": "[]int64", "output_padding": "[]int64", "pads": "[]int64", "perm": "[]int64", "strides": "[]int64",
 }

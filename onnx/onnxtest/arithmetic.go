@@ -63,6 +63,28 @@ func evalSin(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], mat
 
 func evalCos(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], math.Cos) }
 
+func evalExp(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], math.Exp) }
+
+func evalSqrt(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], math.Sqrt) }
+
+func evalErf(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], math.Erf) }
+
+// evalEqual gives 1 where two elements are equal, 0 elsewhere.
+func evalEqual(_ *onnx.Node, in []Tensor) (Tensor, error) {
+	difference, err := evalSub(nil, in)
+	if err != nil {
+		return Tensor{}, err
+	}
+	n, _ := difference.Shape.Elements()
+	out := make([]int64, n)
+	for i := range out {
+		if f := difference.Float64(); f != nil && f[i] == 0 || f == nil && difference.Int64()[i] == 0 {
+			out[i] = 1
+		}
+	}
+	return Ints(out, difference.Shape...), nil
+}
+
 func evalSigmoid(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], sigmoid) }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

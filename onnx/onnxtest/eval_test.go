@@ -163,5 +163,5 @@ func TestKernelsRefuse(t *testing.T) {
 
 // minimum is how many inputs a row of the table requires, where more than two.
 var minimum = map[string]int{
-	"MultiHeadAttention": 3, "GroupNormalization": 3, "InstanceNormalization": 3, "LayerNormalization": 3, "Slice": 4, "Resize": 3,
+	"MultiHeadAttention": 3, "GroupNormalization": 3, "InstanceNormalization": 3, "LayerNormalization": 3, "Slice": 4, "Resize": 3, "ScatterElements": 3,
 }

@@ -1,6 +1,8 @@
 package onnxtest
 
 import (
+	"math"
+
 	"cosmicman/onnx"
 	"cosmicman/tensor"
 )
@@ -63,6 +65,17 @@ func conv(channels, count, kh, kw int64, bias bool, steps []int64, pads ...int64
 	}
 }
 
+func transposed(channels, count, kh, kw int64, steps, extra []int64, pads ...int64) form {
+	return func(g *onnx.Graph) *onnx.Value {
+		x := g.Input("x", f32, rows, onnx.N(channels), g.Input("like", f32, height).Shape[0].Add(onnx.N(2)), width)
+		attrs := []any{"kernel_shape", []int64{kh, kw}, "strides", steps, "pads", pads}
+		if extra != nil {
+			attrs = append(attrs, "output_padding", extra)
+		}
+		return apply(g, "ConvTranspose", vs(x, g.Param("w", channels, count, kh, kw)), attrs...)
+	}
+}
+
 // attention draws its bias of a shape, nil for none.
 func attention(heads, width, valueWidth int64, scale float32, bias onnx.Shape) form {
 	return func(g *onnx.Graph) *onnx.Value {
@@ -107,6 +120,43 @@ func resized(scales ...float32) form {
 var forms = map[string][]form{
 	"Add": arithmetic("Add"), "Sub": arithmetic("Sub"), "Mul": arithmetic("Mul"), "Div": arithmetic("Div"),
 	"Sin": {unary("Sin")}, "Cos": {unary("Cos")}, "Sigmoid": {unary("Sigmoid")},
+	"Exp": {unary("Exp")}, "Erf": {unary("Erf")},
+	"Sqrt": {func(g *onnx.Graph) *onnx.Value {
+		x := picture(g, 3)
+		return apply(g, "Sqrt", vs(g.Mul(x, x)))
+	}},
+	"Equal": {
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Cast(apply(g, "Equal", vs(g.Input("few", i64, rows, onnx.N(1)), g.Input("x", i64, width))), f32)
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			x := g.Cast(g.Input("few", i64, rows, width), f32)
+			return g.Cast(apply(g, "Equal", vs(x, g.Scalar(1))), i64)
+		},
+	},
+	"ReduceSum": {
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "ReduceSum", vs(picture(g, 3), g.Ints([]int64{0, 2, 3}, 3)), "keepdims", int64(0))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "ReduceSum", vs(picture(g, 3), g.Ints([]int64{3, 1}, 2)))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "ReduceSum", vs(g.Input("x", i64, rows, width), g.Ints([]int64{1}, 1)), "keepdims", int64(1))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "ReduceSum", vs(g.Input("x", f32, rows, width), g.Ints([]int64{0, 1}, 2)), "keepdims", int64(0))
+		},
+	},
+	"CumSum": {
+		func(g *onnx.Graph) *onnx.Value { return apply(g, "CumSum", vs(picture(g, 3), g.Ints([]int64{2}))) },
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "CumSum", vs(picture(g, 3), g.Ints([]int64{1})), "reverse", int64(1))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "CumSum", vs(g.Input("x", i64, rows), g.Ints([]int64{0})))
+		},
+	},
 	"Gelu":      {unary("Gelu"), unary("Gelu", "approximate", "none"), unary("Gelu", "approximate", "tanh")},
 	"QuickGelu": {unary("QuickGelu"), unary("QuickGelu", "alpha", float32(1)), unary("QuickGelu", "alpha", float32(1.702))},
 	"Softmax":   {unary("Softmax"), unary("Softmax", "axis", int64(-1)), unary("Softmax", "axis", int64(1)), unary("Softmax", "axis", int64(-4))},
@@ -118,7 +168,22 @@ var forms = map[string][]form{
 		conv(1, 4, 5, 3, false, []int64{1, 3}, 4, 0, 1, 2),
 		conv(3, 3, 2, 2, true, []int64{3, 1}, 0, 1, 1, 0),
 	},
+	"ConvTranspose": {
+		transposed(3, 5, 3, 3, []int64{1, 1}, []int64{0, 0}, 0, 0, 0, 0),
+		transposed(3, 2, 3, 2, []int64{2, 3}, []int64{1, 2}, 1, 0, 0, 1),
+		transposed(2, 3, 1, 1, []int64{2, 2}, []int64{1, 0}, 0, 0, 0, 0),
+		transposed(2, 4, 5, 3, []int64{1, 2}, nil, 2, 1, 1, 0),
+	},
 	"Gemm": {
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "Gemm", vs(g.Input("x", f32, tokens, rows), g.Input("w", f32, tokens, width)), "transA", int64(1))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "Gemm", vs(g.Input("x", f32, rows, onnx.N(3)), g.Param("w", 4, 3), g.Param("b", 4)), "transA", int64(0), "transB", int64(1))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "Gemm", vs(g.Input("x", f32, tokens, rows), g.Input("w", f32, width, tokens), g.Input("b", f32, width)), "transA", int64(1), "transB", int64(1))
+		},
 		func(g *onnx.Graph) *onnx.Value {
 			return g.Linear(g.Input("x", f32, rows, onnx.N(5)), g.Param("w", 3, 5), g.Param("b", 3))
 		},
@@ -220,9 +285,55 @@ var forms = map[string][]form{
 			x := g.Input("x", i64, onnx.N(5), rows, onnx.N(4))
 			return apply(g, "Slice", vs(x, g.Ints([]int64{1, 3}, 2), g.Ints([]int64{4, 4}, 2), g.Ints([]int64{0, 2}, 2)))
 		},
+		func(g *onnx.Graph) *onnx.Value { // every second, up to the second last and up to the end
+			x := apply(g, "Pad", vs(picture(g, 2), g.Ints([]int64{0, 0, 1, 1, 0, 0, 1, 0}, 8)))
+			return apply(g, "Slice", vs(x, g.Ints([]int64{1, 0}, 2), g.Ints([]int64{-1, math.MaxInt64}, 2), g.Ints([]int64{2, 3}, 2), g.Ints([]int64{2, 3}, 2)))
+		},
+		func(g *onnx.Graph) *onnx.Value { // bounds from a shape
+			x, a := g.Input("x", f32, rows, width), g.Input("a", f32, tokens)
+			size := apply(g, "Shape", vs(a))
+			x = g.Concat(1, x, apply(g, "Expand", vs(a, g.Concat(0, apply(g, "Shape", vs(x), "end", int64(1)), size))))
+			end := g.Add(apply(g, "Shape", vs(g.Inputs[0]), "start", int64(1)), size)
+			return apply(g, "Slice", vs(x, size, end, g.Ints([]int64{1}, 1)))
+		},
+		func(g *onnx.Graph) *onnx.Value { return g.Slice(picture(g, 2), 3, 0, 1) },
 		func(g *onnx.Graph) *onnx.Value {
 			shape := apply(g, "Shape", vs(picture(g, 7)))
 			return g.Slice(shape, 0, 1, 4)
+		},
+	},
+	"ScatterElements": {
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "ScatterElements", vs(g.Param("table", 5, 3), g.Input("ids", i64, rows, onnx.N(3)), g.Input("x", f32, rows, onnx.N(3))), "axis", int64(0), "reduction", "add")
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			ids := g.Sub(g.Input("few", i64, width, tokens), g.Ints([]int64{3}, 1))
+			return apply(g, "ScatterElements", vs(g.Input("z", f32, width, onnx.N(3)), ids, g.Input("x", f32, width, tokens)), "axis", int64(1), "reduction", "add")
+		},
+	},
+	"Expand": {
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "Expand", vs(g.Input("z", f32, onnx.N(3), onnx.N(1), width), apply(g, "Shape", vs(picture(g, 3)))))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "Expand", vs(g.Input("x", i64, rows, onnx.N(1)), g.Ints([]int64{2, 1, 5}, 3)))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "Expand", vs(g.Scalar(0.5), apply(g, "Shape", vs(picture(g, 2)))))
+		},
+	},
+	"Pad": {
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "Pad", vs(picture(g, 3), g.Ints([]int64{0, 1, 2, 0, 1, 0, 0, 3}, 8)))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			x := g.Input("x", f32, rows, width)
+			shape := apply(g, "Shape", vs(x))
+			pads := g.Concat(0, g.Ints([]int64{1, 0}, 2), g.Sub(g.Add(shape, shape), g.Ints([]int64{1, 1}, 2)))
+			return apply(g, "Pad", vs(x, pads))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "Pad", vs(g.Input("x", i64, rows), g.Ints([]int64{2, 1}, 2)))
 		},
 	},
 	"Gather": {

@@ -119,31 +119,6 @@ func evalConcat(n *onnx.Node, in []Tensor) (Tensor, error) {
 	return Floats(f, shape...), nil
 }
 
-// evalSlice takes a run of one or more axes, with a step of 1.
-func evalSlice(_ *onnx.Node, in []Tensor) (Tensor, error) {
-	if len(in) < 4 {
-		return Tensor{}, errors.New("needs starts, ends and axes")
-	}
-	x, starts, ends, axes := in[0], in[1].Int64(), in[2].Int64(), in[3].Int64()
-	if len(starts) != len(ends) || len(starts) != len(axes) {
-		return Tensor{}, errors.New("starts, ends and axes differ in length")
-	}
-	shape, first := slices.Clone(x.Shape), make([]int64, len(x.Shape))
-	for i, a := range axes {
-		if a < 0 || a >= int64(len(shape)) || starts[i] < 0 || ends[i] > x.Shape[a] || starts[i] >= ends[i] {
-			return Tensor{}, fmt.Errorf("cannot take %d to %d of axis %d of shape %v", starts[i], ends[i], a, x.Shape)
-		}
-		shape[a], first[a] = ends[i]-starts[i], starts[i]
-	}
-	steps := strides(x.Shape)
-	return gather(x, shape, func(index []int64) (from int64) {
-		for i := range index {
-			from += (first[i] + index[i]) * steps[i]
-		}
-		return from
-	})
-}
-
 // evalGather picks rows along axis 0. A negative index counts from the end.
 func evalGather(n *onnx.Node, in []Tensor) (Tensor, error) {
 	x, picks := in[0], in[1].Int64()

@@ -95,20 +95,70 @@ func evalConv(n *onnx.Node, in []Tensor) (Tensor, error) {
 	return Floats(out, rows, count, oh, ow), nil
 }
 
-// evalGemm is a b + c, or a b' + c with transB.
+// evalConvTranspose adds each element of x, times the kernel, to the places from
+// which a convolution with the same strides and pads would have read it.
+func evalConvTranspose(n *onnx.Node, in []Tensor) (Tensor, error) {
+	f, err := floats(in, 4, 4)
+	if err != nil {
+		return Tensor{}, err
+	}
+	xs, ws := in[0].Shape, in[1].Shape
+	pads, steps, extra := n.Ints("pads"), n.Ints("strides"), n.Ints("output_padding")
+	if extra == nil {
+		extra = []int64{0, 0}
+	}
+	if xs[1] != ws[0] || len(pads) != 4 || len(steps) != 2 || len(extra) != 2 || steps[0] < 1 || steps[1] < 1 {
+		return Tensor{}, fmt.Errorf("input %v, weight %v, pads %v, strides %v and output padding %v do not fit", xs, ws, pads, steps, extra)
+	}
+	if k := n.Ints("kernel_shape"); k != nil && !ws[2:].Equal(k) {
+		return Tensor{}, fmt.Errorf("kernel_shape is %v for a weight of shape %v", k, ws)
+	}
+	rows, channels, count, kh, kw := xs[0], xs[1], ws[1], ws[2], ws[3]
+	oh := (xs[2]-1)*steps[0] + kh + extra[0] - pads[0] - pads[2]
+	ow := (xs[3]-1)*steps[1] + kw + extra[1] - pads[1] - pads[3]
+	out, err := zeros(rows, count, oh, ow)
+	if err != nil {
+		return Tensor{}, err
+	}
+	at := 0
+	for r := range rows {
+		for c := range channels {
+			for i := range xs[2] {
+				for j := range xs[3] {
+					for k := range count {
+						for a := range kh {
+							for b := range kw {
+								y, z := i*steps[0]-pads[0]+a, j*steps[1]-pads[1]+b
+								if y >= 0 && y < oh && z >= 0 && z < ow {
+									out[((r*count+k)*oh+y)*ow+z] += f[0][at] * f[1][((c*count+k)*kh+a)*kw+b]
+								}
+							}
+						}
+					}
+					at++
+				}
+			}
+		}
+	}
+	return Floats(out, rows, count, oh, ow), nil
+}
+
+// evalGemm is a b + c, with a' for a where transA is set and b' for b where
+// transB is.
 func evalGemm(n *onnx.Node, in []Tensor) (Tensor, error) {
 	f, err := floats(in, 2, 2)
 	if err != nil {
 		return Tensor{}, err
 	}
-	rows, inner := in[0].Shape[0], in[0].Shape[1]
-	bs := in[1].Shape
-	count, element := bs[1], func(k, j int64) float64 { return f[1][k*bs[1]+j] }
-	depth := bs[0]
-	if n.Int("transB", 0) != 0 {
-		count, depth = bs[0], bs[1]
-		element = func(k, j int64) float64 { return f[1][j*bs[1]+k] }
+	turned := func(i int, attr string) (rows, count int64, element func(r, c int64) float64) {
+		s, data := in[i].Shape, f[i]
+		if n.Int(attr, 0) != 0 {
+			return s[1], s[0], func(r, c int64) float64 { return data[c*s[1]+r] }
+		}
+		return s[0], s[1], func(r, c int64) float64 { return data[r*s[1]+c] }
 	}
+	rows, inner, left := turned(0, "transA")
+	depth, count, right := turned(1, "transB")
 	if depth != inner {
 		return Tensor{}, fmt.Errorf("inner dimensions %d and %d differ", inner, depth)
 	}
@@ -124,7 +174,7 @@ func evalGemm(n *onnx.Node, in []Tensor) (Tensor, error) {
 		for j := range count {
 			var sum float64
 			for k := range inner {
-				sum += f[0][i*inner+k] * element(k, j)
+				sum += left(i, k) * right(k, j)
 			}
 			if bias != nil {
 				sum += bias[j]
