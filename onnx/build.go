@@ -30,6 +30,27 @@ func (g *Graph) Cos(x *Value) *Value { return g.Apply("Cos", in(x)) }
 // Sigmoid returns 1 / (1 + exp(-x)).
 func (g *Graph) Sigmoid(x *Value) *Value { return g.Apply("Sigmoid", in(x)) }
 
+// Exp returns e to the x.
+func (g *Graph) Exp(x *Value) *Value { return g.Apply("Exp", in(x)) }
+
+// Sqrt returns the square root.
+func (g *Graph) Sqrt(x *Value) *Value { return g.Apply("Sqrt", in(x)) }
+
+// Erf returns the error function.
+func (g *Graph) Erf(x *Value) *Value { return g.Apply("Erf", in(x)) }
+
+// Sum adds the elements along axes, which stay with size 1 where keep is set.
+func (g *Graph) Sum(x *Value, keep bool, axes ...int64) *Value {
+	k := int64(0)
+	if keep {
+		k = 1
+	}
+	return g.Apply("ReduceSum", in(x, g.Ints(axes, int64(len(axes)))), Attr{"keepdims", k})
+}
+
+// Expand repeats x as broadcasting does until it has a shape, an int64 value.
+func (g *Graph) Expand(x, shape *Value) *Value { return g.Apply("Expand", in(x, shape)) }
+
 // Gelu returns x * Phi(x), the exact form with erf.
 func (g *Graph) Gelu(x *Value) *Value { return g.Apply("Gelu", in(x)) }
 
@@ -173,14 +194,14 @@ func (g *Graph) extents(x *Value, to []Extent) *Value {
 			parts[i] = g.Ints([]int64{e.n}, 1)
 			continue
 		}
-		parts[i] = g.shapeOf(e.of, int64(e.axis), int64(e.axis)+1)
+		parts[i] = g.ShapeOf(e.of, int64(e.axis), int64(e.axis)+1)
 	}
 	return g.Concat(0, parts...)
 }
 
-// shapeOf returns axes start to end of v's shape as a value, one node for each
-// question asked however often.
-func (g *Graph) shapeOf(v *Value, start, end int64) *Value {
+// ShapeOf returns axes start to end (excluded) of v's shape as an int64 value, one
+// node for each question asked however often.
+func (g *Graph) ShapeOf(v *Value, start, end int64) *Value {
 	for _, n := range g.Nodes {
 		if n.Op.Name == "Shape" && n.Inputs[0] == v && n.Int("start", 0) == start && n.Int("end", -1) == end {
 			return n.Output
@@ -197,7 +218,7 @@ func (g *Graph) Upsample(x *Value) *Value {
 // UpsampleTo gives x [rows, C, H, W] the height and width of like, by nearest
 // neighbour: source index floor(target index * in / out).
 func (g *Graph) UpsampleTo(x, like *Value) *Value {
-	return g.resize(x, nil, g.Concat(0, g.shapeOf(x, 0, 2), g.shapeOf(like, 2, 4)))
+	return g.resize(x, nil, g.Concat(0, g.ShapeOf(x, 0, 2), g.ShapeOf(like, 2, 4)))
 }
 
 func (g *Graph) resize(x *Value, scalesAndSizes ...*Value) *Value {

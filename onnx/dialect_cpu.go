@@ -20,7 +20,7 @@ func groupNormTwin(g *Graph, x, scale, bias *Value, groups int64, epsilon float3
 	}
 	y := g.Reshape(x, Of(x, 0), Num(groups), Rest())
 	y = g.Apply("InstanceNormalization", []*Value{y, g.Floats(ones, groups), g.Floats(make([]float32, groups), groups)}, Attr{"epsilon", epsilon})
-	y = g.Apply("Reshape", []*Value{y, g.shapeOf(x, 0, int64(len(x.Shape)))})
+	y = g.Apply("Reshape", []*Value{y, g.ShapeOf(x, 0, int64(len(x.Shape)))})
 	per := make([]Extent, 1, len(x.Shape))
 	per[0] = Of(x, 1)
 	for range len(x.Shape) - 2 {

@@ -278,3 +278,36 @@ func (g *Graph) ParamElements() int64 {
 	}
 	return sum
 }
+
+// DropUnused takes out the nodes from number first on, and the constants, that
+// neither a node, a result nor one of keep needs.
+func (g *Graph) DropUnused(first int, keep ...*Value) {
+	used := map[*Value]bool{}
+	for _, v := range keep {
+		used[v] = true
+	}
+	for _, r := range g.Outputs {
+		used[r.Value] = true
+	}
+	for i, n := range slices.Backward(g.Nodes) {
+		if i < first || used[n.Output] {
+			used[n.Output] = true
+			for _, v := range n.Inputs {
+				used[v] = true
+			}
+		}
+	}
+	drop := func(v *Value) bool {
+		if !used[v] {
+			delete(g.names, v.Name)
+		}
+		return !used[v]
+	}
+	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *Node) bool { return drop(n.Output) })
+	g.Consts = slices.DeleteFunc(g.Consts, drop)
+	for key, v := range g.consts {
+		if !used[v] {
+			delete(g.consts, key)
+		}
+	}
+}

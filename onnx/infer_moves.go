@@ -166,22 +166,40 @@ func inferPad(n *Node) (Type, error) {
 	return Type{DType: x.DType, Shape: out}, nil
 }
 
-func inferScatterElements(n *Node) (Type, error) {
-	x, indices, updates := n.Inputs[0], n.Inputs[1], n.Inputs[2]
-	axis := n.Int("axis", 0)
-	if updates == nil || axis < 0 || axis >= int64(len(x.Shape)) || len(updates.Shape) != len(x.Shape) {
-		return Type{}, errors.New("needs updates of the data's rank and one of its axes")
+// inferGatherElements picks, for each index, the element that lies where the
+// index does, but along one axis where it says.
+func inferGatherElements(n *Node) (Type, error) {
+	x, indices := n.Inputs[0], n.Inputs[1]
+	if err := along(n, x, indices); err != nil {
+		return Type{}, err
 	}
-	if indices.DType != tensor.Int64 || updates.DType != x.DType || !indices.Shape.Equal(updates.Shape) {
-		return Type{}, fmt.Errorf("indices %v%v do not fit updates %v%v", indices.DType, indices.Shape, updates.DType, updates.Shape)
+	return Type{DType: x.DType, Shape: indices.Shape}, nil
+}
+
+// along checks int64 indices into one axis of x that have x's other dimensions.
+func along(n *Node, x, indices *Value) error {
+	axis := n.Int("axis", 0)
+	if axis < 0 || axis >= int64(len(x.Shape)) || indices.DType != tensor.Int64 || len(indices.Shape) != len(x.Shape) {
+		return fmt.Errorf("needs int64 indices of rank %d into one of its axes", len(x.Shape))
 	}
 	for i, d := range x.Shape {
-		if int64(i) != axis && !d.Equal(updates.Shape[i]) {
-			return Type{}, fmt.Errorf("updates %v differ from the data %v outside axis %d", updates.Shape, x.Shape, axis)
+		if int64(i) != axis && !d.Equal(indices.Shape[i]) {
+			return fmt.Errorf("indices %v differ from the data %v outside axis %d", indices.Shape, x.Shape, axis)
 		}
 	}
-	if n.Str("reduction") != "add" {
-		return Type{}, errors.New("only the reduction add is used here")
+	return nil
+}
+
+func inferScatterElements(n *Node) (Type, error) {
+	x, indices, updates := n.Inputs[0], n.Inputs[1], n.Inputs[2]
+	if err := along(n, x, indices); err != nil {
+		return Type{}, err
+	}
+	if updates == nil || updates.DType != x.DType || !indices.Shape.Equal(updates.Shape) {
+		return Type{}, fmt.Errorf("the updates must be %v%v", x.DType, indices.Shape)
+	}
+	if n.Str("reduction") != "add" || !x.DType.IsFloat() {
+		return Type{}, errors.New("only the reduction add of floats is used here")
 	}
 	return Type{DType: x.DType, Shape: x.Shape}, nil
 }

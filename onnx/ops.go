@@ -68,6 +68,7 @@ var ops = table(
 	Op{Name: "Concat", Since: 13, Min: 1, Max: -1, Attrs: []string{"axis"}, infer: inferConcat},
 	Op{Name: "Slice", Since: 13, Min: 4, Max: 5, infer: inferSlice},
 	Op{Name: "Gather", Since: 13, Min: 2, Max: 2, Attrs: []string{"axis"}, infer: inferGather},
+	Op{Name: "GatherElements", Since: 13, Min: 2, Max: 2, Attrs: []string{"axis"}, infer: inferGatherElements},
 	Op{Name: "ScatterElements", Since: 18, Min: 3, Max: 3, Attrs: []string{"axis", "reduction"}, infer: inferScatterElements},
 	Op{Name: "Expand", Since: 13, Min: 2, Max: 2, infer: inferExpand},
 	Op{Name: "Pad", Since: 21, Min: 2, Max: 2, infer: inferPad},

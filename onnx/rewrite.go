@@ -7,6 +7,16 @@ type Rule func(g *Graph, n *Node, inputs []*Value) *Value
 // Rewrite builds a new graph from src with rule applied to every node. Inputs,
 // parameters and results keep their names.
 func Rewrite(src *Graph, rule Rule) (*Graph, error) {
+	return rewrite(src, func(string) bool { return false }, rule)
+}
+
+// Free returns src with the parameters that a function picks as inputs under
+// their names: weights that change from run to run.
+func Free(src *Graph, pick func(param string) bool) (*Graph, error) {
+	return rewrite(src, pick, func(*Graph, *Node, []*Value) *Value { return nil })
+}
+
+func rewrite(src *Graph, free func(param string) bool, rule Rule) (*Graph, error) {
 	if err := Verify(src); err != nil {
 		return nil, err
 	}
@@ -16,6 +26,10 @@ func Rewrite(src *Graph, rule Rule) (*Graph, error) {
 		now[v] = g.Input(v.Name, v.DType, v.Shape...)
 	}
 	for _, v := range src.Params {
+		if free(v.Name) {
+			now[v] = g.Input(v.Name, v.DType, v.Shape...)
+			continue
+		}
 		shape := make([]int64, len(v.Shape))
 		for i, d := range v.Shape {
 			shape[i], _ = d.Const()

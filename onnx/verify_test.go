@@ -79,7 +79,7 @@ func TestRulesRefuse(t *testing.T) {
 			return g.Apply("Gemm", in(g.Input("a", f32, N(2), N(2)), g.Param("b", 2, 2)), Attr{"transB", int64(2)})
 		}, "0 or 1"},
 		"approximate":   {func(g *Graph) *Value { return g.Apply("Gelu", in(g.Input("a", f32)), Attr{"approximate", "roughly"}) }, `"roughly"`},
-		"no axes":       {func(g *Graph) *Value { return g.shapeOf(g.Input("a", f32, N(2)), 1, 1) }, "axes 1 to 1"},
+		"no axes":       {func(g *Graph) *Value { return g.ShapeOf(g.Input("a", f32, N(2)), 1, 1) }, "axes 1 to 1"},
 		"minus two":     {func(g *Graph) *Value { return g.Reshape(g.Input("a", f32, N(4)), Num(-2), Num(-2)) }, "is -2"},
 		"scalar target": {func(g *Graph) *Value { return g.Apply("Reshape", in(g.Input("a", f32, N(4)), g.Ints([]int64{4}))) }, "not known"},
 		"bias rows": {func(g *Graph) *Value {

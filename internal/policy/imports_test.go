@@ -80,7 +80,7 @@ const drawing = `
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          autodiff dolls train
+	planned          dolls train
 
 	tests               <- go.uber.org/goleak
 	tests telemetry     <- go.opentelemetry.io/proto/otlp google.golang.org/protobuf
@@ -96,7 +96,7 @@ const drawing = `
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill
 	tests inference     <- newmodel
 	tests train         <- newmodel onnx/onnxtest
-	tests autodiff      <- onnx/onnxtest ort
+	tests autodiff      <- onnx/onnxtest ort model newmodel/fill diffusion
 `
 
 // policy is a drawing that has been read.

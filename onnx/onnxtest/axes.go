@@ -161,35 +161,58 @@ func evalPad(_ *onnx.Node, in []Tensor) (Tensor, error) {
 	})
 }
 
-// evalScatterElements adds each update to the element of the data that lies
-// where the update does, but along one axis where its index says.
-func evalScatterElements(n *onnx.Node, in []Tensor) (Tensor, error) {
-	if len(in) < 3 || n.Str("reduction") != "add" {
-		return Tensor{}, errors.New("needs data, indices, updates and the reduction add")
+// targets gives, for each index, the number of the element of a tensor of shape s
+// that lies where the index does, but along one axis where it says. A negative
+// index counts from the end.
+func targets(n *onnx.Node, s tensor.Shape, indices Tensor) ([]int64, error) {
+	axis, ints := n.Int("axis", 0), indices.Int64()
+	if ints == nil || axis < 0 || axis >= int64(len(s)) || len(indices.Shape) != len(s) {
+		return nil, fmt.Errorf("needs integer indices into one axis of shape %v", s)
 	}
-	x, indices, updates := in[0], in[1].Int64(), in[2].Float64()
-	axis := n.Int("axis", 0)
-	if x.Float64() == nil || indices == nil || updates == nil || axis < 0 || axis >= int64(len(x.Shape)) || !in[1].Shape.Equal(in[2].Shape) || len(in[1].Shape) != len(x.Shape) {
-		return Tensor{}, errors.New("data, indices and updates do not fit")
-	}
-	out := slices.Clone(x.Float64())
-	index, steps := make([]int64, len(x.Shape)), strides(x.Shape)
-	for i, v := range updates {
-		var to int64
-		for j := range index {
-			at := index[j]
+	out := make([]int64, len(ints))
+	index, steps := make([]int64, len(s)), strides(s)
+	for i, v := range ints {
+		for j, at := range index {
 			if int64(j) == axis {
-				if at = indices[i]; at < 0 {
-					at += x.Shape[j]
+				if at = v; at < 0 {
+					at += s[j]
 				}
 			}
-			if at < 0 || at >= x.Shape[j] {
-				return Tensor{}, fmt.Errorf("index %d of axis %d of shape %v", at, j, x.Shape)
+			if at < 0 || at >= s[j] {
+				return nil, fmt.Errorf("index %d of axis %d of shape %v", at, j, s)
 			}
-			to += at * steps[j]
+			out[i] += at * steps[j]
 		}
-		out[to] += v
-		next(index, in[1].Shape)
+		next(index, indices.Shape)
 	}
-	return Floats(out, x.Shape...), nil
+	return out, nil
+}
+
+// evalGatherElements picks elements one by one.
+func evalGatherElements(n *onnx.Node, in []Tensor) (Tensor, error) {
+	from, err := targets(n, in[0].Shape, in[1])
+	if err != nil {
+		return Tensor{}, err
+	}
+	at := -1
+	return gather(in[0], in[1].Shape, func([]int64) int64 {
+		at++ // elements are asked for in order
+		return from[at]
+	})
+}
+
+// evalScatterElements adds the updates to elements of the data, one by one.
+func evalScatterElements(n *onnx.Node, in []Tensor) (Tensor, error) {
+	if len(in) < 3 || n.Str("reduction") != "add" || in[0].Float64() == nil || in[2].Float64() == nil || !in[1].Shape.Equal(in[2].Shape) {
+		return Tensor{}, errors.New("needs data, indices, updates of the indices' shape and the reduction add")
+	}
+	to, err := targets(n, in[0].Shape, in[1])
+	if err != nil {
+		return Tensor{}, err
+	}
+	out := slices.Clone(in[0].Float64())
+	for i, v := range in[2].Float64() {
+		out[to[i]] += v
+	}
+	return Floats(out, in[0].Shape...), nil
 }

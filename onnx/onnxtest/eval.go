@@ -53,6 +53,7 @@ var kernels = map[string]kernel{
 	"Concat":                evalConcat,
 	"Slice":                 evalSlice,
 	"Gather":                evalGather,
+	"GatherElements":        evalGatherElements,
 	"ScatterElements":       evalScatterElements,
 	"Expand":                evalExpand,
 	"Pad":                   evalPad,

@@ -302,6 +302,15 @@ var forms = map[string][]form{
 			return g.Slice(shape, 0, 1, 4)
 		},
 	},
+	"GatherElements": {
+		func(g *onnx.Graph) *onnx.Value {
+			return apply(g, "GatherElements", vs(g.Param("table", 5, 3), g.Input("ids", i64, rows, onnx.N(3))), "axis", int64(0))
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			ids := g.Sub(g.Input("few", i64, width, tokens), g.Ints([]int64{3}, 1))
+			return apply(g, "GatherElements", vs(g.Input("x", f32, width, onnx.N(3)), ids), "axis", int64(1))
+		},
+	},
 	"ScatterElements": {
 		func(g *onnx.Graph) *onnx.Value {
 			return apply(g, "ScatterElements", vs(g.Param("table", 5, 3), g.Input("ids", i64, rows, onnx.N(3)), g.Input("x", f32, rows, onnx.N(3))), "axis", int64(0), "reduction", "add")
