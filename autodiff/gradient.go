@@ -41,6 +41,9 @@ func Gradient(g *onnx.Graph, loss *onnx.Value, by ...*onnx.Value) ([]*onnx.Value
 
 // One is the seed of a loss: the derivative of a value of one element by itself.
 func One(g *onnx.Graph, loss *onnx.Value) (Seed, error) {
+	if err := g.Err(); err != nil {
+		return Seed{}, err
+	}
 	if n, ok := loss.Shape.Elements().Const(); !ok || n != 1 || !loss.DType.IsFloat() {
 		return Seed{}, fmt.Errorf("autodiff: graph %s: the loss %s is %v%v, expected floats of one element", g.Name, loss.Name, loss.DType, loss.Shape)
 	}

@@ -1,0 +1,169 @@
+package autodiff
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"cosmicman/onnx"
+	"cosmicman/onnx/onnxtest"
+	"cosmicman/ort"
+	"cosmicman/tensor"
+)
+
+func TestBackwardRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		derive func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error)
+		want   string
+	}{
+		"no scalar": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) { return Gradient(g, g.Exp(x), x) }, "expected floats of one element"},
+		"integers": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Gradient(g, g.ShapeOf(x, 0, 1), x)
+		}, "int64[1], expected floats"},
+		"by integers": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Gradient(g, g.Sum(x, true, 0, 1), x, g.Input("ids", i64, rows))
+		}, "ids is int64"},
+		"independent": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Gradient(g, g.Sum(x, true, 0, 1), x, g.Input("z", f32, rows), g.Param("w", 3))
+		}, "does not depend on z, w"},
+		"through an integer": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Gradient(g, g.Sum(g.Cast(g.Cast(x, i64), f32), true, 0, 1), x)
+		}, "does not depend on x"},
+		"no seed": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Backward(g, Plan{By: []*onnx.Value{x}})
+		}, "no loss"},
+		"seed's shape": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Backward(g, Plan{By: []*onnx.Value{x}, Seeds: []Seed{{g.Exp(x), g.Scalar(1)}}})
+		}, "is float32[]"},
+		"faulty graph": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Gradient(g, g.Sum(g.MatMul(x, x), true, 0, 1), x)
+		}, "inner dimensions"},
+	} {
+		g := onnx.NewGraph("bad")
+		_, err := c.derive(g, g.Input("x", f32, rows, n(3)))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
+		}
+	}
+}
+
+// TestGradientByInnerValues derives by a node's output and by the loss itself, and
+// what comes out can be handed out.
+func TestGradientByInnerValues(t *testing.T) {
+	g := onnx.NewGraph("inner")
+	x := g.Input("x", f32, rows)
+	y := g.Mul(x, g.Scalar(3))
+	loss := g.Sum(g.Mul(y, y), true, 0)
+	by, err := Gradient(g, loss, y, loss, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"dy", "one", "dx"} {
+		g.Result(name, by[i])
+	}
+	out := evaluate(t, g, map[string]onnxtest.Tensor{"x": onnxtest.Floats([]float64{1, -2}, 2)})
+	for name, want := range map[string]string{"dy": "[6 -12]", "one": "[1]", "dx": "[18 -36]"} {
+		if got := fmt.Sprint(out[name].Float64()); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestNothingUnused: what a rule wrote and nobody needs is gone.
+func TestNothingUnused(t *testing.T) {
+	for op, all := range forms {
+		for i, f := range all {
+			d := derive(t, f)
+			used := map[*onnx.Value]bool{}
+			for _, r := range d.whole.Outputs {
+				used[r.Value] = true
+			}
+			for _, n := range d.whole.Nodes {
+				for _, v := range n.Inputs {
+					used[v] = true
+				}
+			}
+			for _, n := range d.whole.Nodes {
+				if !used[n.Output] {
+					t.Errorf("%s %d: nobody reads %s", op, i, n.Output.Name)
+				}
+			}
+			for _, c := range d.whole.Consts {
+				if !used[c] {
+					t.Errorf("%s %d: nobody reads constant %v", op, i, c.Data)
+				}
+			}
+		}
+	}
+}
+
+// TestAttentionEqualsTheFusedOne holds the attention in plain operators to the
+// fused operator, and a loss on its probabilities to central differences.
+func TestAttentionEqualsTheFusedOne(t *testing.T) {
+	for i, bias := range []onnx.Shape{nil, {n(1), n(1), queries, tokens}} {
+		build := func(probabilities bool) *onnx.Graph {
+			g := onnx.NewGraph("attention")
+			q, k, v := g.Input("q", f32, rows, queries, n(4)), g.Input("k", f32, rows, tokens, n(4)), g.Input("v", f32, rows, tokens, n(6))
+			var b *onnx.Value
+			if bias != nil {
+				b = g.Input("bias", f32, bias...)
+			}
+			out, p := Attention(g, q, k, v, 2, 0, b)
+			g.Result("out", out)
+			g.Result("fused", g.Attention(q, k, v, 2, b))
+			seed := g.Input("seed", f32, p.Shape...)
+			p = g.Mul(g.Mul(p, p), seed)
+			loss := g.Sum(p, false, 1, 2, 3)
+			loss = g.Add(g.Sum(loss, true, 0), g.Sum(g.Sum(g.Mul(out, out), false, 1, 2), true, 0))
+			g.Result("loss", loss)
+			if probabilities {
+				by, err := Gradient(g, loss, q, k, v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				g.Result("by q", by[0])
+				g.Result("by k", by[1])
+				g.Result("by v", by[2])
+			}
+			return g
+		}
+		plain, whole := build(false), build(true)
+		values, symbols := draw(t, plain, rand.New(rand.NewPCG(9, uint64(i))))
+		got := evaluate(t, whole, values)
+		if off := distance(got["out"].Float64(), got["fused"].Float64()); !(off < 1e-7) { // the scale is a float32
+			t.Errorf("%v: %.2g from the fused operator", symbols, off)
+		}
+		for _, name := range []string{"q", "k", "v"} {
+			want := differences(t, values[name], func() float64 { return evaluate(t, plain, values)["loss"].Float64()[0] })
+			if off := distance(got["by "+name].Float64(), want); !(off < 1e-7) {
+				t.Errorf("%v: by %s: %.2g from central differences", symbols, name, off)
+			}
+		}
+	}
+}
+
+// TestOtherWidths derives in float64 on ONNX Runtime: constants follow the type.
+func TestOtherWidths(t *testing.T) {
+	rt, err := ort.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	g := onnx.NewGraph("wide")
+	x := g.Cast(g.Input("x", f32, rows, n(4)), tensor.Float64)
+	scale := g.Cast(g.Param("scale", 4), tensor.Float64)
+	bias := g.Cast(g.Param("bias", 4), tensor.Float64)
+	y := g.Softmax(g.LayerNorm(x, scale, bias, 1e-5))
+	loss := g.Sum(g.Cast(g.Mul(y, g.Mul(y, y)), f32), true, 0, 1)
+	by, err := Gradient(g, loss, g.Inputs[0], g.Params[0], g.Params[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range by {
+		g.Result(fmt.Sprint("by ", i), v)
+	}
+	s := session(t, rt, g)
+	values, symbols := draw(t, g, rand.New(rand.NewPCG(10, 1)))
+	compareRuntime(t, s, values, evaluate(t, g, values), symbols)
+}
