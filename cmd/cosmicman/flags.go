@@ -46,7 +46,7 @@ func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) 
 	}
 	switch {
 	case len(operands) == 0 && fs.NArg() > 0:
-		return usagef("%s: expected flags only, was given %q too", fs.Name(), fs.Arg(0))
+		return usagef("%s: expected flags only, was given %q too; `cosmicman %s -h` tells what it takes", fs.Name(), fs.Arg(0), fs.Name())
 	case fs.NArg() < least || fs.NArg() > len(operands):
 		return usagef("%s: expected %s, was given %s", fs.Name(), strings.Join(operands, " "), manyOf(fs.Args()))
 	}
