@@ -171,6 +171,11 @@ func draw(t *testing.T, g *onnx.Graph, r *rand.Rand) (map[string]onnxtest.Tensor
 	}
 	// Kernels of the forms may be five high and three wide.
 	symbols["height"], symbols["width"] = symbols["height"]+2, symbols["width"]+1
+	return drawSized(t, g, r, symbols), symbols
+}
+
+func drawSized(t *testing.T, g *onnx.Graph, r *rand.Rand, symbols map[string]int64) map[string]onnxtest.Tensor {
+	t.Helper()
 	values := map[string]onnxtest.Tensor{}
 	for _, v := range append(slices.Clone(g.Inputs), g.Params...) {
 		shape := make(tensor.Shape, len(v.Shape))
@@ -199,7 +204,7 @@ func draw(t *testing.T, g *onnx.Graph, r *rand.Rand) (map[string]onnxtest.Tensor
 		}
 		values[v.Name] = onnxtest.Floats(data, shape...)
 	}
-	return values, symbols
+	return values
 }
 
 func evaluate(t *testing.T, g *onnx.Graph, values map[string]onnxtest.Tensor) map[string]onnxtest.Tensor {
@@ -233,20 +238,28 @@ func differences(t *testing.T, x onnxtest.Tensor, f func() float64) []float64 {
 }
 
 // distance is norm(a - b) over the larger of norm(b) and 1.
-func distance(a, b []float64) float64 {
+func distance(a, b []float64) float64 { return difference(a, b) / max(length(b), 1) }
+
+func difference(a, b []float64) float64 {
 	if len(a) != len(b) {
 		return math.NaN()
 	}
-	var off, norm float64
+	var off float64
 	for i, v := range b {
 		off += (a[i] - v) * (a[i] - v)
-		norm += v * v
 	}
-	return math.Sqrt(off) / math.Max(math.Sqrt(norm), 1)
+	return math.Sqrt(off)
 }
+
+func length(v []float64) float64 { return difference(v, make([]float64, len(v))) }
 
 // session runs a graph with its parameters as inputs.
 func session(t *testing.T, rt *ort.Runtime, g *onnx.Graph) *ort.Session {
+	t.Helper()
+	return profiledSession(t, rt, g, "")
+}
+
+func profiledSession(t *testing.T, rt *ort.Runtime, g *onnx.Graph, profile string) *ort.Session {
 	t.Helper()
 	free, err := onnx.Free(g, func(string) bool { return true })
 	if err != nil {
@@ -256,7 +269,7 @@ func session(t *testing.T, rt *ort.Runtime, g *onnx.Graph) *ort.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := ort.SessionConfig{Name: g.Name, Model: model, Threads: 1}
+	c := ort.SessionConfig{Name: g.Name, Model: model, Threads: 1, Profile: profile}
 	for _, v := range free.Inputs {
 		c.Inputs = append(c.Inputs, v.Name)
 	}
@@ -275,6 +288,18 @@ func session(t *testing.T, rt *ort.Runtime, g *onnx.Graph) *ort.Session {
 
 func compareRuntime(t *testing.T, s *ort.Session, values, want map[string]onnxtest.Tensor, symbols map[string]int64) {
 	t.Helper()
+	out, err := s.Run(t.Context(), narrow(values))
+	if err != nil {
+		t.Fatalf("%v: %v", symbols, err)
+	}
+	for name, v := range out {
+		if off := distance(wide(v), want[name].Float64()); !(off < 1e-5) {
+			t.Errorf("%v: %s: ONNX Runtime is %.2g off", symbols, name, off)
+		}
+	}
+}
+
+func narrow(values map[string]onnxtest.Tensor) map[string]ort.Tensor {
 	given := map[string]ort.Tensor{}
 	for name, v := range values {
 		if ids := v.Int64(); ids != nil {
@@ -287,17 +312,5 @@ func compareRuntime(t *testing.T, s *ort.Session, values, want map[string]onnxte
 		}
 		given[name] = ort.Floats(data, v.Shape...)
 	}
-	out, err := s.Run(t.Context(), given)
-	if err != nil {
-		t.Fatalf("%v: %v", symbols, err)
-	}
-	for name, v := range out {
-		got := make([]float64, len(v.Float32()))
-		for i, f := range v.Float32() {
-			got[i] = float64(f)
-		}
-		if off := distance(got, want[name].Float64()); !(off < 1e-5) {
-			t.Errorf("%v: %s: ONNX Runtime is %.2g off", symbols, name, off)
-		}
-	}
+	return given
 }
