@@ -1,10 +1,12 @@
 package autodiff
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +19,19 @@ import (
 	"cosmicman/tensor"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *towerFlag != "" {
+		peak, err := measureTower(*towerFlag)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(peak)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestEveryRowHasARule(t *testing.T) {
 	if have, want := slices.Sorted(maps.Keys(rules)), onnx.OpNames(); !slices.Equal(have, want) {
@@ -171,18 +185,21 @@ func draw(t *testing.T, g *onnx.Graph, r *rand.Rand) (map[string]onnxtest.Tensor
 	}
 	// Kernels of the forms may be five high and three wide.
 	symbols["height"], symbols["width"] = symbols["height"]+2, symbols["width"]+1
-	return drawSized(t, g, r, symbols), symbols
+	values, err := drawSized(g, r, symbols)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values, symbols
 }
 
-func drawSized(t *testing.T, g *onnx.Graph, r *rand.Rand, symbols map[string]int64) map[string]onnxtest.Tensor {
-	t.Helper()
+func drawSized(g *onnx.Graph, r *rand.Rand, symbols map[string]int64) (map[string]onnxtest.Tensor, error) {
 	values := map[string]onnxtest.Tensor{}
 	for _, v := range append(slices.Clone(g.Inputs), g.Params...) {
 		shape := make(tensor.Shape, len(v.Shape))
 		for i, d := range v.Shape {
 			size, err := d.Eval(symbols)
 			if err != nil {
-				t.Fatal(err)
+				return nil, err
 			}
 			shape[i] = size
 		}
@@ -204,7 +221,7 @@ func drawSized(t *testing.T, g *onnx.Graph, r *rand.Rand, symbols map[string]int
 		}
 		values[v.Name] = onnxtest.Floats(data, shape...)
 	}
-	return values
+	return values, nil
 }
 
 func evaluate(t *testing.T, g *onnx.Graph, values map[string]onnxtest.Tensor) map[string]onnxtest.Tensor {
@@ -261,13 +278,22 @@ func session(t *testing.T, rt *ort.Runtime, g *onnx.Graph) *ort.Session {
 
 func profiledSession(t *testing.T, rt *ort.Runtime, g *onnx.Graph, profile string) *ort.Session {
 	t.Helper()
-	free, err := onnx.Free(g, func(string) bool { return true })
+	s, err := newSession(rt, g, profile)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func newSession(rt *ort.Runtime, g *onnx.Graph, profile string) (*ort.Session, error) {
+	free, err := onnx.Free(g, func(string) bool { return true })
+	if err != nil {
+		return nil, err
+	}
 	model, err := onnx.Encode(free, nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	c := ort.SessionConfig{Name: g.Name, Model: model, Threads: 1, Profile: profile}
 	for _, v := range free.Inputs {
@@ -278,12 +304,7 @@ func profiledSession(t *testing.T, rt *ort.Runtime, g *onnx.Graph, profile strin
 			c.Outputs = append(c.Outputs, v.Name)
 		}
 	}
-	s, err := rt.NewSession(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	return rt.NewSession(c)
 }
 
 func compareRuntime(t *testing.T, s *ort.Session, values, want map[string]onnxtest.Tensor, symbols map[string]int64) {
