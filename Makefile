@@ -21,7 +21,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: runtime ## build bin/cosmicman
-	$(GO) build -o bin/cosmicman ./cmd/cosmicman
+	$(GO) build -ldflags "-X main.revision=$$(git rev-parse --short HEAD 2>/dev/null || true)" -o bin/cosmicman ./cmd/cosmicman
 
 run: build ## build and serve; MODEL=DIR or a hub name chooses the model
 	bin/cosmicman serve $(if $(MODEL),--model '$(MODEL)')

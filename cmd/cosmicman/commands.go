@@ -37,6 +37,7 @@ func commands() []command {
 			{name: "show", summary: "print the settings and where each comes from", run: showConfig},
 		}},
 		{name: "bench", summary: "time and memory by stage; bench scheduler: what the queue and the packer cost", run: bench},
+		{name: "version", summary: "print what runs here: the program, Go, ONNX Runtime", run: version},
 	}
 }
 
