@@ -56,7 +56,7 @@ const drawing = `
 	prompt           <- tokenizer
 	picture          <- github.com/tetratelabs/wazero golang.org/x/sync
 	telemetry        <- job github.com/prometheus/client_golang github.com/prometheus/client_model github.com/prometheus/common go.opentelemetry.io/otel
-	dolls            <- prompt artifact
+	dolls            <- prompt artifact github.com/parquet-go/parquet-go golang.org/x/sync
 
 	# Two engines on the same layers. Neither knows the other, nor who calls.
 	inference        <- model weights ort diffusion prompt picture artifact job
@@ -75,12 +75,12 @@ const drawing = `
 	api              <- job prompt picture openapi github.com/labstack/echo github.com/swaggo/files golang.org/x/time
 
 	# The wiring.
-	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel weights/hub github.com/goccy/go-yaml github.com/labstack/echo github.com/prometheus/client_golang
+	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel dolls weights/hub github.com/goccy/go-yaml github.com/labstack/echo github.com/prometheus/client_golang
 
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          dolls train
+	planned          train
 
 	tests               <- go.uber.org/goleak
 	tests telemetry     <- go.opentelemetry.io/proto/otlp google.golang.org/protobuf

@@ -1,0 +1,67 @@
+package dolls
+
+// palette is what the captions' colours of garments look like.
+var palette = map[string]rgb{
+	"black":  {38, 36, 44},
+	"white":  {243, 243, 245},
+	"gray":   {146, 150, 158},
+	"blue":   {48, 96, 208},
+	"red":    {208, 40, 48},
+	"pink":   {244, 150, 184},
+	"orange": {242, 132, 40},
+	"green":  {48, 148, 74},
+	"yellow": {246, 208, 60},
+	"purple": {128, 66, 176},
+	"brown":  {122, 76, 46},
+	"beige":  {218, 196, 160},
+}
+
+// garmentColors are the palette's names in a fixed order.
+var garmentColors = []string{"black", "white", "gray", "blue", "red", "pink", "orange", "green", "yellow", "purple", "brown", "beige"}
+
+// hairPalette is what the captions' colours of hair look like.
+var hairPalette = map[string]rgb{
+	"black":  {36, 30, 36},
+	"brown":  {108, 66, 40},
+	"blonde": {236, 200, 108},
+	"red":    {190, 74, 32},
+	"gray":   {142, 144, 152},
+	"white":  {232, 232, 236},
+}
+
+// denim is what jeans and denim jackets look like: cloth, not paint.
+var denim = map[string]rgb{"blue": {62, 96, 158}, "black": {46, 46, 56}, "gray": {128, 132, 142}}
+
+// skins are three tones for each country of the captions.
+var skins = map[string][3]rgb{
+	"Caucasian": {{250, 218, 196}, {244, 206, 182}, {252, 224, 206}},
+	"Asian":     {{246, 212, 170}, {240, 202, 158}, {250, 220, 182}},
+	"Latino":    {{216, 162, 120}, {206, 150, 110}, {222, 172, 132}},
+	"Indian":    {{176, 120, 82}, {164, 108, 74}, {186, 130, 92}},
+	"African":   {{122, 80, 56}, {104, 66, 46}, {92, 58, 42}},
+}
+
+// cloth is the colour of a garment.
+func (g *Garment) cloth() rgb {
+	if g.Material == "denim" {
+		if c, ok := denim[g.Color]; ok {
+			return c
+		}
+	}
+	return palette[g.Color]
+}
+
+// contrast is what a pattern has beside its garment's colour.
+func contrast(name string) rgb {
+	switch name {
+	case "white":
+		return rgb{92, 104, 132}
+	case "beige":
+		return rgb{140, 100, 70}
+	case "yellow":
+		return rgb{255, 250, 226}
+	case "black":
+		return rgb{206, 208, 216}
+	}
+	return rgb{250, 246, 238}
+}
