@@ -16,7 +16,7 @@ func (c *canvas) background(p *Person) {
 	s.horizon = map[string]int{"full_body": 780, "nearly_full_body": 800, "upper_body": 760, "portrait": 720, "headshot": 700}[p.Shot] + s.r.within(-30, 30)
 	switch p.Background {
 	case "a white wall":
-		s.wall(rgb{238, 238, 240}, rgb{196, 198, 204})
+		s.wall(rgb{208, 212, 222}, rgb{186, 188, 196})
 	case "a beige wall":
 		s.wall(rgb{230, 212, 182}, rgb{176, 148, 112})
 	case "a pink wall":
@@ -68,7 +68,16 @@ func (s *scene) disc(x, y, rx, ry int, c rgb) {
 	s.shape(ellipse(s.place(x, y), s.size(rx), s.size(ry)), c)
 }
 
-func (s *scene) box(x0, y0, x1, y1 int, c rgb) { s.shape(box(s.place(x0, y0), s.place(x1, y1)), c) }
+func (s *scene) box(x0, y0, x1, y1 int, c rgb) {
+	a, b := s.place(x0, y0), s.place(x1, y1)
+	if s.crisp {
+		// Whole pixels, and as many for all that are of one size.
+		w, h := max(1, (b.x-a.x+128)>>8), max(1, (b.y-a.y+128)>>8)
+		a = pt{(a.x + 128) &^ 255, (a.y + 128) &^ 255}
+		b = pt{a.x + w<<8, a.y + h<<8}
+	}
+	s.shape(box(a, b), c)
+}
 
 func (s *scene) wall(wall, floor rgb) {
 	s.flat(0, s.horizon, wall.lighter(50), wall.darker(14))

@@ -57,8 +57,10 @@ type ink struct {
 	edge    rgb                // of the outline; black: a darker color
 	label   Label
 	group   prompt.Group
+	within  bool // only on the figure
 	over    bool // a detail: what it lies on keeps its label
 	clipped bool // only where the last shape of its own lies
+	apart   bool // in pixel art, a line keeps it from what it lies on
 	clip    bool // details that are clipped lie on this
 }
 
@@ -128,6 +130,11 @@ func (c *canvas) draw(p path, k ink) {
 		}
 		c.fill(p.grown(k.outline), border)
 	}
+	if k.apart && c.crisp {
+		line := k
+		line.color, line.print, line.over, line.within = seam(k), nil, true, true
+		c.fill(p.grown((1<<24)/c.scale*9/10), line)
+	}
 	c.fill(p, k)
 }
 
@@ -149,7 +156,7 @@ func (c *canvas) fill(p path, k ink) {
 			cover = cover * int(c.covers[i]) >> 8
 		}
 		if c.crisp {
-			if cover < 128 || k.alpha < 100 {
+			if cover < 128 || k.alpha < 100 || k.within && c.labels[i] == uint8(Background) {
 				return
 			}
 			cover = 256

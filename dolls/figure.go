@@ -219,7 +219,7 @@ func (f *figure) foot(side int, label Label) {
 	w := f.p.garment(prompt.Shoes)
 	// p is a place by the ankle, x outwards.
 	p := func(x, y int) pt {
-		return a.add(pt{s * x * unit * f.wide / 256 * min(f.bulk, 290) / 256, y * unit * (f.tall + f.wide) / 512})
+		return a.add(pt{s * x * unit * f.wide / 256 * min(f.bulk, 290) / 256, y * unit * (f.tall + f.wide + f.heads) / 768})
 	}
 	flat := ink{color: f.skin, outline: thin, edge: f.skin.darker(120), label: label, group: none}
 	shape := append(append(append([]pt{}, p(-48, -34), p(-52, 20)), corner(p(-58, 92))...), corner(p(78, 92))...)
@@ -227,12 +227,12 @@ func (f *figure) foot(side int, label Label) {
 	white := ink{color: rgb{236, 236, 238}, label: label, group: k.group}
 	switch w.Type {
 	case "sandals":
-		f.draw(smooth(shape...), flat)
-		k.outline = 0
-		for _, y := range []int{14, 48} {
-			f.fill(polygon(p(-58, y), p(78, y), p(82, y+24), p(-60, y+24)), k)
+		f.draw(smooth(shape...), k)
+		flat.outline = 0
+		f.fill(smooth(p(-34, -30), p(-30, 34), p(4, 48), p(34, 34), p(36, -30)), flat)
+		if !f.crisp {
+			f.fill(smooth(p(-44, 66), p(10, 52), p(64, 68), p(60, 84), p(-40, 84)), flat)
 		}
-		f.fill(polygon(p(-60, 80), p(84, 80), p(84, 96), p(-60, 96)), k)
 		return
 	case "boots":
 		top := a.between(f.leg[side][1], 26, 100)

@@ -328,6 +328,7 @@ func (f *figure) sleeve(side int) {
 	}
 	a := f.arm[side]
 	skin := f.flesh(label)
+	skin.apart = true
 	hand := a[2].between(a[1], -12, 100)
 	f.draw(append(tube(a[:], []int{f.thick(46), f.thick(38), f.thick(30)}, false), disc(hand, max(f.thick(38), 34*unit*f.wide/256))...), skin)
 	if f.p.pose.left == armWave && side == left || f.p.pose.right == armWave && side == right {
@@ -341,6 +342,7 @@ func (f *figure) sleeve(side int) {
 		g, w, l = prompt.Coat, coat, UpperClothes
 	}
 	k := f.cloth(g, l)
+	k.apart = true
 	wide := 54
 	switch w.Type {
 	case "hoodie", "sweatshirt", "sweater", "overcoat", "jacket", "cardigan", "blazer":
@@ -361,7 +363,7 @@ func (f *figure) sleeve(side int) {
 	}
 	// The seam at the shoulder vanishes into the body.
 	if sleeved(w) != "" {
-		k.outline, k.shade = 0, 0
+		k.outline, k.shade, k.apart = 0, 0, false
 		f.fill(disc(f.at(sides[side]*(f.shoulder-62), 524), f.thick(42)), k)
 	}
 }

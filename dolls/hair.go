@@ -53,6 +53,7 @@ func (f *figure) hairBehind() {
 	end := f.hairEnd()
 	switch f.p.HairStyle {
 	case "afro-hair":
+		k.color = hairPalette[f.p.HairColor]
 		f.draw(f.curls(0, 150, 250, 17), k)
 		return
 	case "bun":
@@ -151,7 +152,6 @@ func (f *figure) hairFront() {
 	case "afro-hair":
 		cap := smooth(f.head(-170, 190), f.head(-150, 120), f.head(-90, 92), f.head(0, 86), f.head(90, 92), f.head(150, 120), f.head(170, 190), f.head(200, 60), f.head(0, -60), f.head(-200, 60))
 		k.outline, k.shade = 0, 0
-		k.color = k.color.darker(24)
 		f.fill(cap, k)
 		if !f.crisp {
 			for i := range 26 {

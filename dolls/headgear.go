@@ -2,6 +2,18 @@ package dolls
 
 import "cosmicman/prompt"
 
+// crown is the top of what is on the head, as a place of the head.
+func (f *figure) crown() int {
+	w := f.p.garment(prompt.Hat)
+	switch {
+	case w != nil && w.Type == "beanie" || f.p.HairStyle == "bun":
+		return -126
+	case w != nil || f.p.HairStyle == "afro-hair":
+		return -112
+	}
+	return -40
+}
+
 // headgear is a hat, a headband or a headscarf.
 func (f *figure) headgear() {
 	if f.p.garment(prompt.Headscarf) != nil {
@@ -101,25 +113,3 @@ func (f *figure) headscarf() {
 		f.fill(curve(fine, f.head(-150, 300), f.hairPoint(-80, 480), f.hairPoint(40, 510)), detailOf(seam(k)))
 	}
 }
-
-// pixelFace is a face of few pixels, each where it must be.
-func (f *figure) pixelFace() {
-	eye := rgb{34, 32, 44}
-	size := 26
-	f.turn = 0
-	for _, s := range sides {
-		c := f.head(s*66, 238)
-		d := max(size*unit*f.heads/256, f.pixels(1)/2)
-		if f.pixels(5) < d*4 { // large enough for the white of the eye
-			f.fill(box(c.add(pt{-d * 3 / 2, -d}), c.add(pt{d * 3 / 2, d})), detailOf(rgb{248, 248, 250}))
-		}
-		f.fill(box(c.add(pt{-d, -d}), c.add(pt{d, d})), detailOf(eye))
-	}
-	m := f.head(0, 345)
-	lip := rgb{196, 64, 72}
-	w, h := 46*unit*f.heads/256, max(10*unit*f.heads/256, f.pixels(1)/2)
-	f.fill(box(m.add(pt{-w, -h}), m.add(pt{w, h})), detailOf(lip))
-}
-
-// pixels is how far n pixels are in the design.
-func (f *figure) pixels(n int) int { return (n << 24) / f.scale }

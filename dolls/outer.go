@@ -121,12 +121,12 @@ func (f *figure) neckwear() {
 	k := f.cloth(prompt.Ties, Scarf)
 	if w.Type == "bow tie" {
 		for _, s := range sides {
-			f.draw(smooth(append(append(corner(f.at(s*6, 492)), corner(f.at(s*76, 450))...), append(corner(f.at(s*76, 546)), corner(f.at(s*6, 508))...)...)...), k)
+			f.draw(smooth(append(append(corner(f.at(s*6, 492)), corner(f.at(s*94, 448))...), append(corner(f.at(s*90, 556)), corner(f.at(s*6, 508))...)...)...), k)
 		}
-		f.draw(box(f.at(-18, 478), f.at(18, 522)), k)
+		f.draw(box(f.at(-22, 472), f.at(22, 528)), k)
 		return
 	}
-	f.draw(polygon(f.at(-14, 530), f.at(14, 530), f.at(40, 790), f.at(0, 850), f.at(-40, 790)), k)
+	f.draw(polygon(f.at(-18, 530), f.at(18, 530), f.at(48, 790), f.at(0, 860), f.at(-48, 790)), k)
 	f.draw(polygon(f.at(-30, 482), f.at(30, 482), f.at(18, 540), f.at(-18, 540)), k)
 }
 

@@ -3,7 +3,7 @@ package dolls
 // palette is what the captions' colours of garments look like.
 var palette = map[string]rgb{
 	"black":  {38, 36, 44},
-	"white":  {243, 243, 245},
+	"white":  {246, 246, 248},
 	"gray":   {146, 150, 158},
 	"blue":   {48, 96, 208},
 	"red":    {208, 40, 48},
@@ -26,7 +26,7 @@ var hairPalette = map[string]rgb{
 	"blonde": {236, 200, 108},
 	"red":    {190, 74, 32},
 	"gray":   {142, 144, 152},
-	"white":  {232, 232, 236},
+	"white":  {250, 250, 252},
 }
 
 // denim is what jeans and denim jackets look like: cloth, not paint.

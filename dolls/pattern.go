@@ -6,8 +6,8 @@ func (c *canvas) fabric(g *Garment) func(x, y int) rgb {
 	base, other := g.cloth(), contrast(g.Color)
 	size := 100 * unit // of the pattern's repeat
 	if c.crisp {
-		// Two pixels at the least, four where the figure is large.
-		size = max(4, c.scale*size>>24) &^ 1
+		// Four pixels at the least, ten where the figure is large.
+		size = clamp(max(4, c.scale*size>>24), 10) &^ 1
 	}
 	var print func(x, y int) rgb
 	switch g.Pattern {
@@ -32,7 +32,7 @@ func (c *canvas) fabric(g *Garment) func(x, y int) rgb {
 		if g.Color == "white" || g.Color == "black" || g.Color == "beige" || g.Color == "yellow" {
 			other = contrast(g.Color)
 		} else {
-			mixed, other = base.darker(90), other.toward(base, 60)
+			mixed, other = base.darker(78), other.toward(base, 60)
 		}
 		print = func(x, y int) rgb {
 			mx, my := mod(x, size), mod(y, size)
@@ -49,7 +49,7 @@ func (c *canvas) fabric(g *Garment) func(x, y int) rgb {
 		print = func(x, y int) rgb {
 			row := floor(y, size/2)
 			dx, dy := mod(x+row%2*size/2, size)-size/2, mod(y, size/2)-size/4
-			if c.crisp && dx == 0 && dy == 0 || !c.crisp && 25*(dx*dx+dy*dy) < size*size/2 {
+			if c.crisp && clamp(dx, size/8) == dx && clamp(dy, size/8) == dy || !c.crisp && 25*(dx*dx+dy*dy) < size*size/2 {
 				return other
 			}
 			return base
@@ -82,7 +82,7 @@ func (c *canvas) flowers(base rgb, size int, name string) func(x, y int) rgb {
 		petals = [2]rgb{{216, 60, 96}, {96, 120, 210}}
 	}
 	if c.crisp {
-		size = max(5, size)
+		size = clamp(max(5, size), 8)
 		return func(x, y int) rgb {
 			row := floor(y, size)
 			dx, dy := mod(x+row%2*(size/2), size)-size/2, mod(y, size)-size/2

@@ -94,7 +94,7 @@ func (c *canvas) paint(p *Person) {
 // frame chooses scale and origin so that the shot shows what it should.
 func (c *canvas) frame(f *figure) {
 	p := f.p
-	top := f.head(0, 0).y - 130*unit
+	top := f.head(0, f.crown()).y - 60*unit
 	bottom := 0
 	switch p.Shot {
 	case "full_body":
@@ -107,7 +107,7 @@ func (c *canvas) frame(f *figure) {
 		bottom = f.at(0, 700).y + 40*unit
 	default:
 		bottom = f.at(0, 500).y + 40*unit
-		top += 40 * unit
+		top += 30 * unit
 	}
 	high := bottom - top
 	wide := 1180 * unit * f.wide / 256

@@ -50,12 +50,12 @@ func Draw(seed, index uint64) *Person {
 	if p.Shape == "muscular" && p.young() {
 		p.Shape = "fit"
 	}
-	p.drawPose(r)
-	p.drawHair(r)
-	p.dress(r)
 	if !p.arms() {
 		p.Shape = "" // not to be seen
 	}
+	p.drawPose(r)
+	p.drawHair(r)
+	p.dress(r)
 	return p
 }
 
@@ -77,7 +77,7 @@ func (p *Person) drawPose(r random) {
 	o.tone, o.eyes = r.below(3), r.below(4)
 	o.part = one(r, -1, 1)
 	o.wide, o.tall = r.within(94, 106), r.within(95, 105)
-	o.shift, o.closer = r.within(-30, 30), r.within(96, 106)
+	o.shift, o.closer = r.within(-30, 30), r.within(93, 100)
 	switch n := r.below(100); {
 	case n < 12 && !(p.Age == "toddler"):
 		o.glasses = 1
@@ -135,6 +135,11 @@ func (p *Person) dress(r random) {
 	p.footwear(r)
 	p.headwear(r)
 	p.accessories(r)
+	if p.Shot == "headshot" && (w[prompt.Coat] != nil || w[prompt.Headscarf] != nil) {
+		// Too little is seen of what is beneath.
+		p.under[prompt.Top] = w[prompt.Top]
+		delete(w, prompt.Top)
+	}
 	if p.legs() && p.under[prompt.Bottom] != nil {
 		w[prompt.Bottom] = p.under[prompt.Bottom]
 		if !p.feet() {
@@ -154,7 +159,7 @@ func (p *Person) top(r random) *Garment {
 	switch g.Type {
 	case "t-shirt":
 		g.Sleeve, g.Collar = "short sleeve", one(r, "round neck", "v neckline")
-		if r.chance(25) {
+		if r.chance(25) && p.Shot != "headshot" {
 			g.Pattern = "graphic"
 		}
 	case "shirt":
@@ -173,11 +178,17 @@ func (p *Person) top(r random) *Garment {
 	case "hoodie", "sweatshirt":
 		g.Sleeve = "long sleeve"
 		g.Pattern = one(r, "solid color", "solid color", "striped", "graphic")
+		if p.Shot == "headshot" && g.Pattern == "graphic" {
+			g.Pattern = "striped"
+		}
 		if g.Type == "sweatshirt" {
 			g.Collar = "round neck"
 		}
 	case "tank top":
 		g.Sleeve, g.Collar = "sleeveless", "scoop neckline"
+		if p.Shot == "headshot" {
+			g.Type, g.Collar = "t-shirt", "round neck"
+		}
 	}
 	if !p.arms() {
 		g.Sleeve = "" // only the shoulders are seen; see sleeved
@@ -297,12 +308,12 @@ func (p *Person) footwear(r random) {
 	}
 	p.Worn[prompt.Shoes] = g
 	if p.bare() && (g.Type == "sneakers" || g.Type == "loafers" || g.Type == "oxford shoes") && r.chance(55) {
-		s := &Garment{Type: "socks", Color: one(r, garmentColors...), Pattern: one(r, "solid color", "striped"), Material: "cotton"}
+		s := &Garment{Type: "socks", Color: one(r, garmentColors...), Pattern: "solid color", Material: "cotton"}
 		for s.Color == g.Color {
 			s.Color = one(r, garmentColors...)
 		}
 		if r.chance(40) {
-			s.Type = "knee socks"
+			s.Type, s.Pattern = "knee socks", one(r, "solid color", "striped")
 		}
 		p.Worn[prompt.Socks] = s
 	}
@@ -335,7 +346,7 @@ func (p *Person) headwear(r random) {
 			g.Material = "wool"
 		}
 		p.Worn[prompt.Hat] = g
-		if p.HairStyle == "bun" || p.HairStyle == "afro-hair" || p.HairStyle == "crew cut" {
+		if p.HairStyle == "bun" || p.HairStyle == "ponytail" || p.HairStyle == "afro-hair" || p.HairStyle == "crew cut" {
 			// A hat would hide what they are.
 			p.HairStyle, p.HairLength = "straight", "above chin"
 		}
@@ -359,14 +370,20 @@ func (p *Person) accessories(r random) {
 		w[prompt.Scarf] = s
 		if top != nil {
 			top.Collar = ""
+			if p.Shot == "headshot" {
+				top.Pattern = "solid color" // little more than the shoulders is seen
+			}
 		}
 		if one := p.garment(prompt.OnePiece); one != nil {
 			one.Collar = ""
 		}
-	} else if top != nil && top.Type == "shirt" && top.Material == "cotton" && r.chance(45) && p.Age != "toddler" {
+	} else if top != nil && top.Type == "shirt" && top.Material == "cotton" && r.chance(45) && p.Age != "toddler" && w[prompt.Headscarf] == nil {
 		t := &Garment{Type: one(r, "tie", "tie", "bow tie"), Color: one(r, garmentColors...), Pattern: one(r, "solid color", "striped", "polka dot"), Material: "silk"}
 		for t.Color == top.Color {
 			t.Color = one(r, garmentColors...)
+		}
+		if t.Type == "bow tie" || p.Shot == "headshot" {
+			t.Pattern = "solid color"
 		}
 		w[prompt.Ties] = t
 		top.Pattern = "solid color"

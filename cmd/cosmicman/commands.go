@@ -32,6 +32,9 @@ func commands() []command {
 			{name: "rm", summary: "remove a model from the cache", run: withoutContext(removeModel)},
 			{name: "new", summary: "write a diffusers folder with random weights", run: newModel},
 		}},
+		{name: "data", summary: "make data sets to train on", own: []command{
+			{name: "dolls", summary: "draw people with known answers: images, parsing maps, attributes and captions, as CosmicMan-HQ has them", run: dataDolls},
+		}},
 		{name: "config", summary: "check the settings, or show them and where each comes from", own: []command{
 			{name: "check", summary: "print all that is wrong with the settings of a file, or with those that would be taken now", run: checkConfig},
 			{name: "show", summary: "print the settings and where each comes from", run: showConfig},

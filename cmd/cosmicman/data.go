@@ -13,13 +13,6 @@ import (
 	"cosmicman/dolls"
 )
 
-func data(ctx context.Context, e *environment, args []string) error {
-	if len(args) > 0 && args[0] == "dolls" {
-		return dataDolls(ctx, e, args[1:])
-	}
-	return usagef("data: expected `data dolls --count N --seed S OUT`")
-}
-
 func dataDolls(ctx context.Context, e *environment, args []string) error {
 	fs := flag.NewFlagSet("data dolls", flag.ContinueOnError)
 	o := dolls.Options{}
@@ -33,7 +26,11 @@ func dataDolls(ctx context.Context, e *environment, args []string) error {
 	o.Style = dolls.Style(*style)
 	var ok bool
 	o.Width, o.Height, ok = parseSize(*size)
+	given := false
+	fs.Visit(func(f *flag.Flag) { given = given || f.Name == "count" })
 	switch {
+	case !given:
+		return usagef("data dolls: --count is required: how many people to draw")
 	case o.Count < 1 || o.Count > dolls.MaxCount:
 		return usagef("data dolls: --count is %d, expected 1 to %d", o.Count, dolls.MaxCount)
 	case !ok || min(o.Width, o.Height) < dolls.MinSize || max(o.Width, o.Height) > dolls.MaxSize:

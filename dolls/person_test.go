@@ -1,0 +1,83 @@
+package dolls
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"cosmicman/prompt"
+	"cosmicman/tokenizer"
+)
+
+// TestSameEverywhere holds people, images and maps to bytes that were seen once, on one machine.
+func TestSameEverywhere(t *testing.T) {
+	h := sha256.New()
+	for i := range uint64(120) {
+		p := Draw(17, i)
+		h.Write([]byte(p.Caption()))
+		for _, c := range []struct {
+			style         Style
+			width, height int
+		}{{Shaded, 96, 96}, {Shaded, 61, 130}, {Pixel, 64, 64}, {Pixel, 100, 75}} {
+			d, err := p.Render(c.style, c.width, c.height)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Write(d.Image.Pix)
+			h.Write(d.Map.Pix)
+		}
+	}
+	const want = "cdf51c2645ac57bfa831d548d3fa83c2610a5640ccb0bd503f4af9b334c18054"
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		t.Errorf("captions, images and maps hash to %s, want %s: what a seed draws has changed", got, want)
+	}
+}
+
+// TestCaptionsAreUnderstood holds that package prompt finds in a caption what was drawn, each
+// attribute in its group, and nothing else.
+func TestCaptionsAreUnderstood(t *testing.T) {
+	tok := tokenizer.Default()
+	long := 0
+	for i := range uint64(2500) {
+		p := Draw(5, i)
+		caption := p.Caption()
+		parsed := prompt.Parse(caption)
+		if len(parsed.Unassigned) > 0 || parsed.Shot == "" {
+			t.Errorf("%q: unassigned %v, shot %q", caption, parsed.Unassigned, parsed.Shot)
+		}
+		if tokens, err := tok.Tokenize(caption); err != nil {
+			t.Fatal(err)
+		} else if len(tokens) > 75 {
+			long++
+		}
+		got := map[prompt.Group]map[string]string{}
+		for _, q := range parsed.Groups {
+			if got[q.Group] == nil {
+				got[q.Group] = map[string]string{}
+			}
+			maps.Copy(got[q.Group], q.Attributes)
+		}
+		for g, want := range p.Attributes() {
+			have := slices.Collect(maps.Values(got[prompt.Group(g)]))
+			for key, value := range want {
+				same := func(v string) bool {
+					return strings.EqualFold(strings.ReplaceAll(v, "-", " "), strings.ReplaceAll(value, "-", " "))
+				}
+				noun := key == "type" && (value == strings.TrimSuffix(prompt.Group(g).String(), "s") || value == "socks")
+				if !noun && !slices.ContainsFunc(have, same) {
+					t.Errorf("%s %q of %s is not found in %q: %v", key, value, prompt.Group(g), caption, have)
+				}
+			}
+			if want == nil && len(have) > 0 {
+				t.Errorf("%q: %s was not drawn", caption, prompt.Group(g))
+			}
+		}
+		if t.Failed() && i > 20 {
+			return
+		}
+	}
+	t.Logf("%d of 2500 captions have over 77 tokens", long)
+}
