@@ -131,7 +131,7 @@ func (s *server) wait(c echo.Context, sub job.Submission) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, out)
+	return s.answer(c, http.StatusOK, out, &out.files)
 }
 
 // waiting is a request's context while it waits for its job; it ends too when the

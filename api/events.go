@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -113,7 +114,7 @@ func (s *server) tell(ctx context.Context, out *eventStream, u job.Update) error
 	switch p := u.Preview; {
 	case u.Status.State.Terminal():
 		s.settled(ctx, u.Status)
-		return out.sendLast(u.Status.Revision, e.Type, e)
+		return out.sendLast(u.Status.Revision, e.Type, e, func(w io.Writer, text []byte) error { return o.files().write(ctx, s, w, text) })
 	case p != nil:
 		e.Type, e.Preview = "preview", &preview{p.Image, p.Kind, p.Index, p.Type, p.Data}
 	case o.Status == job.InProgress:

@@ -55,6 +55,14 @@ func (s *server) object(ctx context.Context, st job.Status) (*jobObject, error) 
 	return o, nil
 }
 
+// files are those of the result.
+func (o *jobObject) files() *imageFiles {
+	if o.Result == nil {
+		return &imageFiles{}
+	}
+	return &o.Result.files
+}
+
 // percent is how much of a job is done, 100 only when all is.
 func percent(st *job.Status) int {
 	if st.State == job.Completed {

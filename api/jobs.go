@@ -25,7 +25,7 @@ func (s *server) accepted(c echo.Context, st job.Status) error {
 	h := c.Response().Header()
 	h.Set("Location", s.PublicURL+jobsPath+string(st.ID))
 	h.Set("Preference-Applied", "respond-async")
-	return c.JSON(http.StatusAccepted, o)
+	return s.answer(c, http.StatusAccepted, o, o.files())
 }
 
 // getJob tells how far a job is, and of a completed one the images.
@@ -81,7 +81,7 @@ func (s *server) tellJob(c echo.Context, st job.Status) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, o)
+	return s.answer(c, http.StatusOK, o, o.files())
 }
 
 // job is the one that the path names, if it is the client's.

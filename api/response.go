@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -22,6 +21,8 @@ type imagesResponse struct {
 	Usage        usage       `json:"usage" validate:"required"`
 	Model        string      `json:"model" validate:"required"` // ours: which one drew
 	Warnings     []warning   `json:"warnings,omitempty"`
+
+	files imageFiles // what b64_json stands for
 }
 
 type imageData struct {
@@ -79,7 +80,7 @@ func (s *server) response(ctx context.Context, done job.Status) (*imagesResponse
 		if image.Result == nil {
 			return nil, errors.New("an image of a completed job has no result")
 		}
-		data, err := s.imageData(ctx, &m, image.Result)
+		data, err := s.imageData(ctx, &m, image.Result, &out.files)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +96,7 @@ func (s *server) response(ctx context.Context, done job.Status) (*imagesResponse
 }
 
 // imageData is one image in the form that was asked for.
-func (s *server) imageData(ctx context.Context, m *meta, r *job.Result) (imageData, error) {
+func (s *server) imageData(ctx context.Context, m *meta, r *job.Result, files *imageFiles) (imageData, error) {
 	out := imageData{Revised: m.Revised, Seed: r.Seed}
 	if m.ResponseFormat != "b64_json" {
 		out.URL = s.fileURL(m, r)
@@ -104,8 +105,11 @@ func (s *server) imageData(ctx context.Context, m *meta, r *job.Result) (imageDa
 		return out, nil
 	}
 	data, err := s.imageFile(ctx, r)
-	out.B64JSON = base64.StdEncoding.EncodeToString(data)
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	out.B64JSON = files.mark(r, data)
+	return out, nil
 }
 
 func (s *server) fileURL(m *meta, r *job.Result) string {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -45,12 +46,13 @@ func (e *eventStream) send(name string, v any) error {
 }
 
 // sendLast is send with an id, which a client that comes again tells as Last-Event-ID.
-func (e *eventStream) sendLast(id uint64, name string, v any) error {
+// write writes the text; after an event that it has not finished there is no other.
+func (e *eventStream) sendLast(id uint64, name string, v any, write func(io.Writer, []byte) error) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return e.write(fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", id, name, data))
+	return e.sent(write(e.w, fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", id, name, data)))
 }
 
 // beat sends a comment.
@@ -58,6 +60,11 @@ func (e *eventStream) beat() error { return e.write([]byte(": keep-alive\n\n")) 
 
 func (e *eventStream) write(b []byte) error {
 	_, err := e.w.Write(b)
+	return e.sent(err)
+}
+
+// sent sends what was written.
+func (e *eventStream) sent(err error) error {
 	if err == nil {
 		err = http.NewResponseController(e.w).Flush()
 	}
