@@ -110,9 +110,13 @@ func (f *figure) curls(x, y, r, n int) path {
 
 // curlyMass is curls at both sides of the head, down to a height.
 func (f *figure) curlyMass(end int) path {
-	out := both(f.hairPoint(100, -20), f.hairPoint(190, 90), f.hairPoint(206, 240), f.hairPoint(200, end-40), f.hairPoint(120, end-30))
+	out := both(f.hairPoint(100, -20), f.hairPoint(170, 90), f.hairPoint(206, 240), f.hairPoint(200, end-40), f.hairPoint(120, end-30))
 	r := 46 * unit * f.heads / 256
-	for y := 60; y <= end-36; y += 62 {
+	top := 60
+	if f.p.garment(prompt.Hat) != nil {
+		top = 160 // a hat presses it down
+	}
+	for y := top; y <= end-36; y += 62 {
 		for _, s := range sides {
 			w := 196
 			if y/62%2 == 0 {

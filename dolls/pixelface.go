@@ -25,8 +25,9 @@ func (f *figure) pixelFace() {
 	if p.pose.beard >= 2 {
 		f.pixelBeard()
 	}
-	row := f.row(216)
-	x, w, h := f.whole(42), f.whole(46), f.whole(42)
+	grown := faces[p.Age]
+	row := f.row(grown.eyes - grown.high)
+	x, w, h := f.whole(42), f.whole(grown.wide*4/3), f.whole(grown.high*2)
 	for _, s := range sides {
 		if large {
 			pupil := (w + 1) / 2
@@ -70,7 +71,10 @@ func (f *figure) pixelFace() {
 		f.dots(1, -1, 0, 2, 1, f.row(292), dark)
 	}
 	row = f.row(338)
-	n := f.whole(36)
+	if !p.female() {
+		lip = f.skin.darker(80).toward(lip, 70)
+	}
+	n := f.whole(36 * grown.mouth / 100)
 	for _, s := range sides {
 		switch p.pose.mouth {
 		case mouthSmile:

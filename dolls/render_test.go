@@ -361,3 +361,60 @@ func BenchmarkRender(b *testing.B) {
 		})
 	}
 }
+
+// TestSidesAreThePersonsOwn holds that left limbs and shoes are at the right of the image.
+func TestSidesAreThePersonsOwn(t *testing.T) {
+	checked := 0
+	for i := range uint64(300) {
+		p := Draw(47, i)
+		for _, style := range styles {
+			d := render(t, p, style, 128, 128)
+			var sum, count [LabelCount]int
+			for k, l := range d.Map.Pix {
+				sum[l] += k % 128
+				count[l]++
+			}
+			for _, pair := range [][2]Label{{LeftShoe, RightShoe}, {LeftLeg, RightLeg}, {LeftArm, RightArm}} {
+				l, r := pair[0], pair[1]
+				if count[l] == 0 || count[r] == 0 {
+					continue
+				}
+				checked++
+				if sum[l]*count[r] <= sum[r]*count[l] {
+					t.Errorf("%s person %d: label %d lies left of label %d: %s", style, i, l, r, p.Caption())
+				}
+			}
+		}
+	}
+	if checked < 300 {
+		t.Errorf("only %d pairs were seen", checked)
+	}
+}
+
+// TestSkinsDiffer holds that no country has another's tone, and that faces have their country's.
+func TestSkinsDiffer(t *testing.T) {
+	for _, a := range countries {
+		for _, b := range countries {
+			for _, x := range skins[a] {
+				for _, y := range skins[b] {
+					if a != b && distance(x, y) < 3*8*8 {
+						t.Errorf("%v of %s and %v of %s are hardly told apart", x, a, y, b)
+					}
+				}
+			}
+		}
+	}
+	for i := range uint64(100) {
+		p := Draw(53, i)
+		var pixels []rgb
+		d := render(t, p, Pixel, 64, 64)
+		for k, l := range d.Map.Pix {
+			if l == uint8(Face) {
+				pixels = append(pixels, rgb(d.Image.Pix[4*k:4*k+3]))
+			}
+		}
+		if got := commonest(pixels); got != p.skin() {
+			t.Errorf("person %d: most of the face is %v, want %v: %s", i, got, p.skin(), p.Caption())
+		}
+	}
+}
