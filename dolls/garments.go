@@ -55,7 +55,9 @@ func (f *figure) trousers(w *Garment, k ink) {
 			cut := l[0].between(l[1], 74, 100)
 			joints, radii = []pt{l[0], cut}, []int{thigh, f.thick(88)}
 		}
-		f.draw(tube(joints, radii, true), k)
+		leg := k
+		leg.apart = side == right // from the other one
+		f.draw(tube(joints, radii, true), leg)
 		switch {
 		case w.Type == "sweatpants":
 			f.fill(taper(l[2].between(l[1], 4, 100), end, f.thick(ankle+2), f.thick(ankle)), ink{color: seam(k), label: k.label, group: k.group})

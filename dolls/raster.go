@@ -202,18 +202,6 @@ func bends(a, b, c pt) bool {
 
 func abs(n int) int { return max(n, -n) }
 
-// mirrored is a path at the other side of x = 0.
-func (p path) mirrored() path {
-	out := make(path, len(p))
-	for i, poly := range p {
-		out[i] = make([]pt, len(poly))
-		for k, q := range poly {
-			out[i][k] = pt{-q.x, q.y}
-		}
-	}
-	return out
-}
-
 // area is twice a polygon's signed area.
 func area(poly []pt) (sum int) {
 	last := len(poly) - 1

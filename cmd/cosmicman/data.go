@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cosmicman/artifact"
 	"cosmicman/dolls"
 )
 
@@ -20,6 +21,7 @@ func dataDolls(ctx context.Context, e *environment, args []string) error {
 	fs.Uint64Var(&o.Seed, "seed", 0, "everything follows from it")
 	size := fs.String("size", "128", "pixels a side, or WIDTHxHEIGHT")
 	style := fs.String("style", string(dolls.Shaded), "shaded: figures with light and outlines; pixel: pixel art on a grid of 64")
+	sheet := fs.String("sheet", "", fmt.Sprintf("a .png to look at: the first %d people side by side", dolls.SheetPeople))
 	if err := parse(e, fs, args, "OUT"); err != nil {
 		return helped(err)
 	}
@@ -37,6 +39,14 @@ func dataDolls(ctx context.Context, e *environment, args []string) error {
 		return usagef("data dolls: --size is %q, expected pixels a side such as 128, or WIDTHxHEIGHT, each %d to %d", *size, dolls.MinSize, dolls.MaxSize)
 	case o.Style != dolls.Shaded && o.Style != dolls.Pixel:
 		return usagef("data dolls: --style is %q, expected %s or %s", *style, dolls.Shaded, dolls.Pixel)
+	}
+	if *sheet != "" {
+		if strings.ToLower(filepath.Ext(*sheet)) != ".png" {
+			return usagef("data dolls: --sheet is %q, expected the name of a .png file", *sheet)
+		}
+		if err := artifact.CheckWritable(*sheet); err != nil {
+			return err
+		}
 	}
 	begun := time.Now()
 	if e.terminal {
@@ -57,6 +67,9 @@ func dataDolls(ctx context.Context, e *environment, args []string) error {
 	err := dolls.Write(ctx, fs.Arg(0), o)
 	if e.terminal {
 		fmt.Fprint(e.stderr, "\r\x1b[K")
+	}
+	if err == nil && *sheet != "" {
+		err = dolls.WriteSheet(*sheet, o)
 	}
 	if err != nil {
 		return err
