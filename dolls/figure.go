@@ -80,6 +80,42 @@ func (f *figure) head(x, y int) pt {
 // thick is a limb's radius.
 func (f *figure) thick(r int) int { return r * unit * f.wide / 256 * f.bulk / 256 }
 
+// angles of upper arm and forearm of the person's left, 90 is down.
+var angles = [armCount][2]int{armDown: {82, 88}, armAway: {64, 78}, armHip: {50, 136}, armWave: {28, -68}, armBent: {72, -112}}
+
+// bones places the joints of a side's arm and leg.
+func (f *figure) bones(side int) {
+	way := f.p.pose.left
+	if side == right {
+		way = f.p.pose.right
+	}
+	s := sides[side]
+	turn := func(d int) int {
+		if s < 0 {
+			return 180 - d
+		}
+		return d
+	}
+	a := &f.arm[side]
+	a[0] = f.at(s*(f.shoulder-34), 524)
+	// An arm's length lies between the height's scale and the width's, so that hands of the small reach their hips.
+	reach := func(l int) int { return l * unit * (f.tall + f.wide) / 512 }
+	a[1] = a[0].polar(reach(258), turn(angles[way][0]))
+	a[2] = a[1].polar(reach(226), turn(angles[way][1]))
+
+	knee, ankle := 84, 80
+	switch n := f.p.pose.stance; {
+	case n == 1:
+		knee, ankle = 104, 124
+	case n == 2 && side == left || n == 3 && side == right:
+		knee, ankle = 112, 140
+	}
+	l := &f.leg[side]
+	l[0] = f.at(s*(f.hip*48/100), 1010)
+	l[1] = f.at(s*(knee+f.hip-180), 1440)
+	l[2] = f.at(s*(ankle+f.hip-180), 1850)
+}
+
 // lines are the outlines' widths.
 const thin, fine = 7 * unit, 4 * unit
 
