@@ -80,7 +80,6 @@ const drawing = `
 	# Rules as tests.
 	internal/policy  <-
 
-	planned          train
 
 	tests               <- go.uber.org/goleak
 	tests telemetry     <- go.opentelemetry.io/proto/otlp google.golang.org/protobuf

@@ -1,0 +1,8 @@
+// Package train teaches the networks of package model: it makes losses and their
+// gradients as graphs, and changes weights by them.
+//
+// [HOLA] is the loss that draws the attention of a group of words to the part of
+// the person that they describe (Li et al., "CosmicMan", 2024): which layers it
+// looks at (layers.go), the graph (hola.go), and what a batch's captions and
+// parsing maps ask of it (targets.go, mask.go).
+package train
