@@ -1,6 +1,9 @@
 package job
 
-import "unicode/utf8"
+import (
+	"math"
+	"unicode/utf8"
+)
 
 // Submission is a job on its way into the queue.
 type Submission struct {
@@ -34,6 +37,8 @@ func (s *Submission) Check() error {
 		return fault("model", "the job names no model")
 	case spec.Count < 1 || spec.Count > MaxImages:
 		return fault("n", "the job asks for %d images, expected 1 to %d", spec.Count, MaxImages)
+	case spec.Drawing.Seed > math.MaxUint64-uint64(spec.Count-1):
+		return fault("seed", "the seed %d leaves the last of %d images none, expected at most 2^64-%d", spec.Drawing.Seed, spec.Count, spec.Count)
 	case spec.Priority < High || spec.Priority > Low:
 		return fault("priority", "the priority is %d, expected -1, 0 or 1", int(spec.Priority))
 	case !(spec.Seconds >= 0 && spec.Seconds < MaxSeconds):

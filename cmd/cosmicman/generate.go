@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -127,6 +128,9 @@ func (d *drawing) flags(seed string, given map[string]bool) error {
 	}
 	if d.count < 1 || d.count > 10000 {
 		return usagef("generate: --count is %d, expected 1 to 10000", d.count)
+	}
+	if d.request.Seed > math.MaxUint64-uint64(d.count-1) {
+		return usagef("generate: --seed is %d, which leaves the last of %d images none: expected at most 2^64-%d", d.request.Seed, d.count, d.count)
 	}
 	if !slices.Contains(diffusion.Names(), d.request.Sampler) {
 		return usagef("generate: no sampler %q, expected one of %s", d.request.Sampler, strings.Join(diffusion.Names(), ", "))

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -176,6 +177,9 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 	}
 	if seed != nil {
 		l.draw.Seed = *seed
+		if *seed > math.MaxUint64-uint64(max(l.count, 1)-1) {
+			return nil, fmt.Errorf("seed: is %d, which leaves the last of %d images none: expected at most 2^64-%d", *seed, l.count, l.count)
+		}
 	} else {
 		// By chance, but the same when the file is run again.
 		sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", number, text))

@@ -20,7 +20,7 @@ var records = []testCase{
 			Deadline: time.Now().Add(time.Hour).UTC().Round(0), Detached: true,
 			Drawing: job.Drawing{
 				Prompt: "å\u0000\u2028<b>&\\\"'\n\t🎨", NegativePrompt: &negative, Sampler: "dpmpp_2m", Steps: 1 << 30,
-				GuidanceScale: 7.123456789012345, Eta: 1e-300, Seed: math.MaxUint64, Width: 1024, Height: 64, Previews: 3, NoMetadata: true,
+				GuidanceScale: 7.123456789012345, Eta: 1e-300, Seed: math.MaxUint64 - 1, Width: 1024, Height: 64, Previews: 3, NoMetadata: true,
 			},
 			Meta: json.RawMessage(`{"big":12345678901234567890,"list":[],"map":{},"null":null,"text":"\u2028<>&"}`),
 		}
