@@ -41,6 +41,7 @@ const drawing = `
 	onnx/onnxtest    <- onnx
 	weights          <- tensor
 	weights/hub      <- weights
+	weights/lora     <- weights
 	weights/hub/hubtest <-
 	model            <- onnx
 	autodiff         <- onnx
@@ -85,6 +86,7 @@ const drawing = `
 	tests telemetry     <- go.opentelemetry.io/proto/otlp google.golang.org/protobuf
 	tests ort           <- onnx
 	tests weights/hub   <- weights/hub/hubtest
+	tests weights/lora  <- model newmodel
 	tests api           <- scheduler/localq artifact
 	tests scheduler/localq <- scheduler/queuetest
 	tests scheduler/redisq <- scheduler/queuetest
