@@ -4,5 +4,6 @@
 // [HOLA] is the loss that draws the attention of a group of words to the part of
 // the person that they describe (Li et al., "CosmicMan", 2024): which layers it
 // looks at (layers.go), the graph (hola.go), and what a batch's captions and
-// parsing maps ask of it (targets.go, mask.go).
+// parsing maps ask of it (targets.go, mask.go). [AdamW] and [EMA] are the arithmetic
+// of a step (adamw.go, ema.go).
 package train

@@ -88,7 +88,7 @@ func grid(stride int64) onnx.Dim {
 
 // TestEqualsPyTorch compares loss and gradients with the formulas in PyTorch.
 func TestEqualsPyTorch(t *testing.T) {
-	rt := runtime(t)
+	rt := openRuntime(t)
 	for i, c := range lossCases(t) {
 		t.Run(fmt.Sprintf("%d %v", i, c.Options), func(t *testing.T) {
 			o := HOLA{
@@ -170,7 +170,7 @@ func TestTotal(t *testing.T) {
 	noise, hola := g.Input("noise", tensor.Float32, onnx.N(1)), g.Input("hola", tensor.Float32, onnx.N(1))
 	g.Result("both", o.Total(g, noise, hola))
 	g.Result("alone", o.Total(g, noise, nil))
-	out := evaluate(t, runtime(t), g, map[string]ort.Tensor{"noise": ort.Floats([]float32{4}, 1), "hola": ort.Floats([]float32{5}, 1)})
+	out := evaluate(t, openRuntime(t), g, map[string]ort.Tensor{"noise": ort.Floats([]float32{4}, 1), "hola": ort.Floats([]float32{5}, 1)})
 	if got := fmt.Sprint(out["both"].Data, out["alone"].Data); got != "[17] [2]" {
 		t.Errorf("losses are %s, want [17] [2]", got)
 	}

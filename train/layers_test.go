@@ -106,7 +106,7 @@ func TestMapsOfOddImages(t *testing.T) {
 // its loss's gradient to central differences along the gradient; that of the values,
 // which the last supervised layer's attention does not depend on, is not there.
 func TestSupervisedNetwork(t *testing.T) {
-	rt := runtime(t)
+	rt := openRuntime(t)
 	o := DefaultHOLA()
 	const height, width, tokens = 40, 56, 77
 	batch := []Sample{

@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func runtime(t *testing.T) *ort.Runtime {
+func openRuntime(t *testing.T) *ort.Runtime {
 	t.Helper()
 	rt, err := ort.Open("")
 	if err != nil {
