@@ -2,6 +2,7 @@ package autodiff
 
 import (
 	"math"
+	"slices"
 
 	"cosmicman/onnx"
 )
@@ -11,7 +12,7 @@ import (
 // loss may depend on them. q is [rows, S, C], k [rows, T, C], v [rows, T, D]; bias
 // may be nil; a scale of 0 is 1 / sqrt(C / heads).
 func Attention(g *onnx.Graph, q, k, v *onnx.Value, heads int64, scale float32, bias *onnx.Value) (out, probabilities *onnx.Value) {
-	a := attention{backward: &backward{Graph: g}, heads: heads, scale: float64(scale)}
+	a := attention{pass: &pass{Graph: g}, heads: heads, scale: float64(scale)}
 	if scale == 0 {
 		c, _ := q.Shape[2].Const()
 		a.scale = 1 / math.Sqrt(float64(c)/float64(heads))
@@ -21,7 +22,7 @@ func Attention(g *onnx.Graph, q, k, v *onnx.Value, heads int64, scale float32, b
 }
 
 type attention struct {
-	*backward
+	*pass
 	heads int64
 	scale float64
 }
@@ -49,35 +50,75 @@ func (a attention) probabilities(q, k, bias *onnx.Value) *onnx.Value {
 // attentionRule computes the probabilities P anew, which the fused operator never
 // stores: dv = P' do, dS = P (do v' - sum(do o)), dbias = dS, dq = scale dS k,
 // dk = scale dS' q (Dao et al., 2022).
-func attentionRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func attentionRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	a := attention{b, n.Int("num_heads", 1), float64(n.Float("scale", 0))}
-	var bias *onnx.Value
-	if len(n.Inputs) > 5 {
-		bias = n.Inputs[5]
-	}
-	q, k, do := a.split(n.Inputs[0]), a.split(n.Inputs[1]), a.split(dy)
 	if a.scale == 0 {
-		size, _ := q.Shape[3].Const()
-		a.scale = 1 / math.Sqrt(float64(size))
+		c, _ := n.Inputs[0].Shape[2].Const()
+		a.scale = 1 / math.Sqrt(float64(c)/float64(a.heads))
 	}
-	p := a.probabilities(q, k, bias)
-	out := make([]*onnx.Value, len(n.Inputs))
-	if b.wants(2) {
-		out[2] = a.join(b.MatMul(b.turned(p), do))
+	in := slices.Clone(n.Inputs)
+	for len(in) < 6 {
+		in = append(in, nil)
 	}
-	if !b.wants(0) && !b.wants(1) && !b.wants(5) {
+	if b.most > 0 && a.heads > b.most && in[5] == nil && in[0].Shape[2].Equal(in[2].Shape[2]) {
+		return a.byGroups(in, n.Output, dy)
+	}
+	return a.backward(in, n.Output, dy)
+}
+
+func (a attention) backward(in []*onnx.Value, y, dy *onnx.Value) []*onnx.Value {
+	q, k, do := a.split(in[0]), a.split(in[1]), a.split(dy)
+	p := a.probabilities(q, k, in[5])
+	out := make([]*onnx.Value, len(in))
+	if a.wants(2) {
+		out[2] = a.join(a.MatMul(a.turned(p), do))
+	}
+	if !a.wants(0) && !a.wants(1) && !a.wants(5) {
 		return out
 	}
-	dot := b.Sum(b.Mul(do, a.split(n.Output)), true, 3)
-	ds := b.Mul(p, b.Sub(b.MatMul(do, b.turned(a.split(n.Inputs[2]))), dot))
-	if b.wants(0) {
-		out[0] = a.join(b.times(b.MatMul(ds, k), a.scale))
+	dot := a.Sum(a.Mul(do, a.split(y)), true, 3)
+	ds := a.Mul(p, a.Sub(a.MatMul(do, a.turned(a.split(in[2]))), dot))
+	if a.wants(0) {
+		out[0] = a.join(a.times(a.MatMul(ds, k), a.scale))
 	}
-	if b.wants(1) {
-		out[1] = a.join(b.times(b.MatMul(b.turned(ds), q), a.scale))
+	if a.wants(1) {
+		out[1] = a.join(a.times(a.MatMul(a.turned(ds), q), a.scale))
 	}
-	if b.wants(5) {
-		out[5] = b.sumTo(ds, bias)
+	if a.wants(5) {
+		out[5] = a.sumTo(ds, in[5])
 	}
 	return out
+}
+
+// byGroups computes a few heads after others. What a group gives is joined along
+// the tokens before the groups are joined, so that one group's matrices are
+// done with when the next one's begin.
+func (a attention) byGroups(in []*onnx.Value, y, dy *onnx.Value) []*onnx.Value {
+	width, _ := in[0].Shape[2].Const()
+	width /= a.heads
+	var groups []*onnx.Value
+	for first := int64(0); first < a.heads; first += a.most {
+		group := a
+		group.heads = min(a.most, a.heads-first)
+		cut := func(v *onnx.Value) *onnx.Value {
+			return a.Slice(v, 2, first*width, (first+group.heads)*width)
+		}
+		part := group.backward([]*onnx.Value{cut(in[0]), cut(in[1]), cut(in[2]), nil, nil, nil}, cut(y), cut(dy))
+		groups = append(groups, a.Concat(1, wanted(part)...))
+	}
+	all := a.Concat(2, groups...)
+	out := make([]*onnx.Value, 3)
+	start := a.Ints([]int64{0}, 1)
+	for i, v := range in[:3] {
+		if a.wants(i) {
+			end := a.plus(start, a.size(v, 1))
+			out[i] = a.Apply("Slice", []*onnx.Value{all, start, end, a.Ints([]int64{1}, 1)})
+			start = end
+		}
+	}
+	return out
+}
+
+func wanted(parts []*onnx.Value) []*onnx.Value {
+	return slices.DeleteFunc(slices.Clone(parts), func(v *onnx.Value) bool { return v == nil })
 }

@@ -26,6 +26,9 @@ type Plan struct {
 	// not kept for the backward pass but computed anew (Chen et al., 2016). A
 	// nil Block keeps everything.
 	Block func(weight string) string
+	// Heads is how many heads of an attention are derived at a time. Each takes
+	// about three matrices of queries times keys a row of memory. 0 is all.
+	Heads int64
 }
 
 // Gradient adds to g the nodes that compute the derivative of loss, a value of
@@ -66,7 +69,7 @@ func Backward(g *onnx.Graph, plan Plan) ([]*onnx.Value, error) {
 		return nil, err
 	}
 	forward := slices.Clone(g.Nodes)
-	b := &backward{Graph: g, active: map[*onnx.Value]bool{}, gradients: map[*onnx.Value]*onnx.Value{}}
+	b := &pass{Graph: g, active: map[*onnx.Value]bool{}, gradients: map[*onnx.Value]*onnx.Value{}, most: plan.Heads}
 	if err := b.activate(forward, plan); err != nil {
 		return nil, err
 	}
@@ -108,17 +111,18 @@ func Backward(g *onnx.Graph, plan Plan) ([]*onnx.Value, error) {
 	return out, g.Err()
 }
 
-// backward is a pass from the last node to the first.
-type backward struct {
+// pass goes from the last node to the first.
+type pass struct {
 	*onnx.Graph
 	active    map[*onnx.Value]bool        // depends on what is derived by
 	gradients map[*onnx.Value]*onnx.Value // as far as they were added up
 	node      *onnx.Node                  // whose rule is at work
+	most      int64                       // heads at a time, 0 for all
 	err       error
 }
 
 // activate notes the seeds, and what depends on the values that are derived by.
-func (b *backward) activate(forward []*onnx.Node, plan Plan) error {
+func (b *pass) activate(forward []*onnx.Node, plan Plan) error {
 	for _, v := range plan.By {
 		if !v.DType.IsFloat() {
 			return fmt.Errorf("autodiff: graph %s: %s is %v, only floats have a gradient", b.Name, v.Name, v.DType)
@@ -134,6 +138,9 @@ func (b *backward) activate(forward []*onnx.Node, plan Plan) error {
 			b.active[n.Output] = true
 		}
 	}
+	if plan.Heads < 0 {
+		return fmt.Errorf("autodiff: graph %s: %d heads at a time, expected 0 or more", b.Name, plan.Heads)
+	}
 	if len(plan.Seeds) == 0 {
 		return fmt.Errorf("autodiff: graph %s: there is no loss", b.Name)
 	}
@@ -147,10 +154,10 @@ func (b *backward) activate(forward []*onnx.Node, plan Plan) error {
 }
 
 // wants reports whether the gradient of the node's input i is asked for.
-func (b *backward) wants(i int) bool { return i < len(b.node.Inputs) && b.active[b.node.Inputs[i]] }
+func (b *pass) wants(i int) bool { return i < len(b.node.Inputs) && b.active[b.node.Inputs[i]] }
 
 // add adds to v's gradient.
-func (b *backward) add(v, part *onnx.Value) {
+func (b *pass) add(v, part *onnx.Value) {
 	if b.Err() == nil && b.err == nil && (part.DType != v.DType || !part.Shape.Equal(v.Shape)) {
 		b.err = fmt.Errorf("the gradient of %s %v%v is %v%v", v.Name, v.DType, v.Shape, part.DType, part.Shape)
 	}
@@ -161,16 +168,16 @@ func (b *backward) add(v, part *onnx.Value) {
 }
 
 // scalar is a number in the element type of like.
-func (b *backward) scalar(like *onnx.Value, x float64) *onnx.Value {
+func (b *pass) scalar(like *onnx.Value, x float64) *onnx.Value {
 	return convert(b.Graph, b.Scalar(float32(x)), like.DType)
 }
 
 // times returns v multiplied by a number.
-func (b *backward) times(v *onnx.Value, x float64) *onnx.Value { return b.Mul(v, b.scalar(v, x)) }
+func (b *pass) times(v *onnx.Value, x float64) *onnx.Value { return b.Mul(v, b.scalar(v, x)) }
 
 // sumTo undoes broadcasting: it sums v along the axes that like lacks or has as
 // 1, so that v has like's shape.
-func (b *backward) sumTo(v, like *onnx.Value) *onnx.Value {
+func (b *pass) sumTo(v, like *onnx.Value) *onnx.Value {
 	extra := len(v.Shape) - len(like.Shape)
 	var lead, repeated []int64
 	for i, d := range v.Shape {
@@ -191,7 +198,7 @@ func (b *backward) sumTo(v, like *onnx.Value) *onnx.Value {
 }
 
 // shaped gives v the shape of like, which has as many elements.
-func (b *backward) shaped(v, like *onnx.Value) *onnx.Value {
+func (b *pass) shaped(v, like *onnx.Value) *onnx.Value {
 	if v.Shape.Equal(like.Shape) {
 		return v
 	}
@@ -210,7 +217,7 @@ func (b *backward) shaped(v, like *onnx.Value) *onnx.Value {
 }
 
 // expanded repeats v until it has like's shape.
-func (b *backward) expanded(v, like *onnx.Value) *onnx.Value {
+func (b *pass) expanded(v, like *onnx.Value) *onnx.Value {
 	if v.Shape.Equal(like.Shape) {
 		return v
 	}
@@ -228,7 +235,7 @@ func axes(first, end int) []int64 {
 
 // extent is the number of elements along some axes of v: a number where it is
 // known, else a value of shape [1] of v's element type.
-func (b *backward) extent(v *onnx.Value, along ...int64) *onnx.Value {
+func (b *pass) extent(v *onnx.Value, along ...int64) *onnx.Value {
 	known, symbolic := onnx.N(1), (*onnx.Value)(nil)
 	for _, a := range along {
 		if d := v.Shape[a]; d.Equal(onnx.N(0)) {

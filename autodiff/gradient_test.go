@@ -33,6 +33,9 @@ func TestBackwardRefuses(t *testing.T) {
 		"no seed": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
 			return Backward(g, Plan{By: []*onnx.Value{x}})
 		}, "no loss"},
+		"heads": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Backward(g, Plan{By: []*onnx.Value{x}, Seeds: []Seed{{x, x}}, Heads: -1})
+		}, "-1 heads at a time"},
 		"seed's shape": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
 			return Backward(g, Plan{By: []*onnx.Value{x}, Seeds: []Seed{{g.Exp(x), g.Scalar(1)}}})
 		}, "is float32[]"},
@@ -138,6 +141,41 @@ func TestAttentionEqualsTheFusedOne(t *testing.T) {
 			want := differences(t, values[name], func() float64 { return evaluate(t, plain, values)["loss"].Float64()[0] })
 			if off := distance(got["by "+name].Float64(), want); !(off < 1e-7) {
 				t.Errorf("%v: by %s: %.2g from central differences", symbols, name, off)
+			}
+		}
+	}
+}
+
+// TestHeadsByGroups: how many heads are derived at a time changes no result.
+func TestHeadsByGroups(t *testing.T) {
+	for _, wanted := range [][]string{{"q", "k", "v"}, {"k"}, {"v"}, {"q", "v"}} {
+		results := map[int64]map[string]onnxtest.Tensor{}
+		for _, most := range []int64{0, 1, 2, 3, 5} {
+			g := onnx.NewGraph("heads")
+			leaves := map[string]*onnx.Value{
+				"q": g.Input("q", f32, rows, queries, n(6)), "k": g.Input("k", f32, rows, tokens, n(6)), "v": g.Input("v", f32, rows, tokens, n(6)),
+			}
+			y := g.Attention(leaves["q"], leaves["k"], leaves["v"], 3, nil)
+			var by []*onnx.Value
+			for _, name := range wanted {
+				by = append(by, leaves[name])
+			}
+			gradients, err := Backward(g, Plan{Seeds: []Seed{{y, g.Input("seed", f32, y.Shape...)}}, By: by, Heads: most})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range gradients {
+				g.Result(gradientOf(wanted[i]), v)
+			}
+			if softmaxes, want := count(g, "Softmax"), map[int64]int{0: 1, 1: 3, 2: 2, 3: 1, 5: 1}[most]; softmaxes != want {
+				t.Errorf("%d at a time: %d groups, want %d", most, softmaxes, want)
+			}
+			values, _ := draw(t, g, rand.New(rand.NewPCG(13, 1)))
+			results[most] = evaluate(t, g, values)
+			for name, v := range results[0] {
+				if off := distance(results[most][name].Float64(), v.Float64()); !(off < 1e-12) {
+					t.Errorf("%d at a time, of %v: %s is %.2g off", most, wanted, name, off)
+				}
 			}
 		}
 	}

@@ -7,11 +7,11 @@ import (
 	"cosmicman/onnx"
 )
 
-func reshapeRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func reshapeRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return []*onnx.Value{b.shaped(dy, n.Inputs[0]), nil}
 }
 
-func transposeRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func transposeRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	perm := n.Ints("perm")
 	back := make([]int64, len(perm))
 	for i, p := range perm {
@@ -22,7 +22,7 @@ func transposeRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 
 // concatRule cuts each input's part out of the whole. Bounds that are not numbers
 // are added up when it runs.
-func concatRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func concatRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	axis := n.Int("axis", 0)
 	out := make([]*onnx.Value, len(n.Inputs))
 	start := b.Ints([]int64{0}, 1)
@@ -37,7 +37,7 @@ func concatRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // size is the extent of an axis as an int64 value of shape [1].
-func (b *backward) size(v *onnx.Value, axis int64) *onnx.Value {
+func (b *pass) size(v *onnx.Value, axis int64) *onnx.Value {
 	if n, ok := v.Shape[axis].Const(); ok {
 		return b.Ints([]int64{n}, 1)
 	}
@@ -45,14 +45,14 @@ func (b *backward) size(v *onnx.Value, axis int64) *onnx.Value {
 }
 
 // plus and minus compute with sizes, at once where both are numbers.
-func (b *backward) plus(x, y *onnx.Value) *onnx.Value {
+func (b *pass) plus(x, y *onnx.Value) *onnx.Value {
 	if m, n := number(x), number(y); m != nil && n != nil {
 		return b.Ints([]int64{m[0] + n[0]}, 1)
 	}
 	return b.Add(x, y)
 }
 
-func (b *backward) minus(x, y *onnx.Value) *onnx.Value {
+func (b *pass) minus(x, y *onnx.Value) *onnx.Value {
 	if m, n := number(x), number(y); m != nil && n != nil {
 		return b.Ints([]int64{m[0] - n[0]}, 1)
 	}
@@ -65,7 +65,7 @@ func number(v *onnx.Value) []int64 {
 }
 
 // element is number i of a list of integers, as a value of shape [1].
-func (b *backward) element(list *onnx.Value, i int) *onnx.Value {
+func (b *pass) element(list *onnx.Value, i int) *onnx.Value {
 	if n := number(list); n != nil {
 		return b.Ints(n[i:i+1], 1)
 	}
@@ -73,7 +73,7 @@ func (b *backward) element(list *onnx.Value, i int) *onnx.Value {
 }
 
 // list makes one list of values of shape [1].
-func (b *backward) list(parts []*onnx.Value) *onnx.Value {
+func (b *pass) list(parts []*onnx.Value) *onnx.Value {
 	var numbers []int64
 	for _, p := range parts {
 		numbers = append(numbers, number(p)...)
@@ -86,7 +86,7 @@ func (b *backward) list(parts []*onnx.Value) *onnx.Value {
 
 // sliceRule puts zeros around what was taken, and between its elements where
 // there was a step.
-func sliceRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func sliceRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x := n.Inputs[0]
 	zero := b.Ints([]int64{0}, 1)
 	head, tail := slices.Repeat([]*onnx.Value{zero}, len(x.Shape)), slices.Repeat([]*onnx.Value{zero}, len(x.Shape))
@@ -111,7 +111,7 @@ func sliceRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // spread puts step - 1 zeros behind each element of an axis and cuts it to a length.
-func (b *backward) spread(v *onnx.Value, axis, step int64, length *onnx.Value) *onnx.Value {
+func (b *pass) spread(v *onnx.Value, axis, step int64, length *onnx.Value) *onnx.Value {
 	split := make([]onnx.Extent, 0, len(v.Shape)+1)
 	for i := range v.Shape {
 		split = append(split, onnx.Of(v, i))
@@ -134,7 +134,7 @@ func (b *backward) spread(v *onnx.Value, axis, step int64, length *onnx.Value) *
 }
 
 // padRule cuts the zeros off again.
-func padRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func padRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x, pads := n.Inputs[0], n.Inputs[1]
 	var starts, ends []*onnx.Value
 	for i := range x.Shape {
@@ -150,13 +150,13 @@ func padRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return []*onnx.Value{b.Apply("Slice", []*onnx.Value{dy, b.list(starts), b.list(ends), b.Ints(all, int64(len(all)))}), nil}
 }
 
-func expandRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func expandRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return []*onnx.Value{b.sumTo(dy, n.Inputs[0]), nil}
 }
 
 // gatherRule adds each row's gradient to the row it was picked from. Rows are
 // added one after another, so equal inputs give equal bits.
-func gatherRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func gatherRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x, indices := n.Inputs[0], n.Inputs[1]
 	row, pick := []onnx.Extent{onnx.Rest()}, []onnx.Extent{onnx.Rest()}
 	for i := 1; i < len(x.Shape); i++ {
@@ -167,16 +167,16 @@ func gatherRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // scatter adds updates to a tensor of zeros like x.
-func (b *backward) scatter(x, indices, updates *onnx.Value, axis int64) *onnx.Value {
+func (b *pass) scatter(x, indices, updates *onnx.Value, axis int64) *onnx.Value {
 	zeros := b.expanded(b.scalar(x, 0), x)
 	return b.Apply("ScatterElements", []*onnx.Value{zeros, indices, updates}, onnx.Attr{Name: "axis", Value: axis}, onnx.Attr{Name: "reduction", Value: "add"})
 }
 
-func gatherElementsRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func gatherElementsRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return []*onnx.Value{b.scatter(n.Inputs[0], n.Inputs[1], dy, n.Int("axis", 0)), nil}
 }
 
-func scatterElementsRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func scatterElementsRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	out := []*onnx.Value{dy, nil, nil}
 	if b.wants(2) {
 		out[2] = b.Apply("GatherElements", []*onnx.Value{dy, n.Inputs[1]}, onnx.Attr{Name: "axis", Value: n.Int("axis", 0)})
@@ -187,7 +187,7 @@ func scatterElementsRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Valu
 // resizeRule adds up the gradients of an element's copies: by a reshape where an
 // axis became a whole number of times longer, else by a product with the matrix
 // that has 1 where a target took a source.
-func resizeRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func resizeRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x, y := n.Inputs[0], n.Output
 	out := make([]*onnx.Value, len(n.Inputs))
 	for i := range x.Shape {
@@ -207,7 +207,7 @@ func resizeRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // folded sums each k neighbours of an axis, which has then x's extent there.
-func (b *backward) folded(v, x *onnx.Value, axis int, k int64) *onnx.Value {
+func (b *pass) folded(v, x *onnx.Value, axis int, k int64) *onnx.Value {
 	split := make([]onnx.Extent, 0, len(v.Shape)+1)
 	for i := range v.Shape {
 		if i == axis {
@@ -221,21 +221,21 @@ func (b *backward) folded(v, x *onnx.Value, axis int, k int64) *onnx.Value {
 
 // sources is a matrix [targets, sources] with 1 where target i of the axis was
 // source floor(i sources / targets).
-func (b *backward) sources(x, y *onnx.Value, axis int64) *onnx.Value {
+func (b *pass) sources(x, y *onnx.Value, axis int64) *onnx.Value {
 	from := b.Div(b.Mul(b.count(y, axis), b.size(x, axis)), b.size(y, axis))
 	equal := b.Apply("Equal", []*onnx.Value{b.Reshape(from, onnx.Rest(), onnx.Num(1)), b.Reshape(b.count(x, axis), onnx.Num(1), onnx.Rest())})
 	return b.Cast(equal, x.DType)
 }
 
 // count is 0, 1, 2, ... along an axis of v.
-func (b *backward) count(v *onnx.Value, axis int64) *onnx.Value {
+func (b *pass) count(v *onnx.Value, axis int64) *onnx.Value {
 	one := b.Ints([]int64{1}, 1)
 	ones := b.Expand(one, b.size(v, axis))
 	return b.Sub(b.Apply("CumSum", []*onnx.Value{ones, b.Ints([]int64{0})}), one)
 }
 
 // along multiplies an axis of v by a matrix.
-func (b *backward) along(v, m *onnx.Value, axis int) *onnx.Value {
+func (b *pass) along(v, m *onnx.Value, axis int) *onnx.Value {
 	switch rank := len(v.Shape); {
 	case axis == rank-1 && rank > 1:
 		return b.MatMul(v, m)

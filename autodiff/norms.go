@@ -11,16 +11,16 @@ import "cosmicman/onnx"
 //
 // Sums over positions are taken a channel first, so that what follows works on
 // few numbers and x is passed over as few times as can be.
-func groupNormRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func groupNormRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return overGroups(b, n, dy, onnx.Num(n.Int("num_groups", 1)))
 }
 
 // instanceNormRule is that of groups of one channel.
-func instanceNormRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func instanceNormRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return overGroups(b, n, dy, onnx.Of(n.Inputs[0], 1))
 }
 
-func overGroups(b *backward, n *onnx.Node, dy *onnx.Value, groups onnx.Extent) []*onnx.Value {
+func overGroups(b *pass, n *onnx.Node, dy *onnx.Value, groups onnx.Extent) []*onnx.Value {
 	x, gamma := n.Inputs[0], n.Inputs[1]
 	byGroup := func(v *onnx.Value) *onnx.Value { return b.Reshape(v, onnx.Of(x, 0), groups, onnx.Rest()) }
 	byChannel := func(v *onnx.Value) *onnx.Value { return b.Reshape(v, onnx.Of(x, 0), onnx.Of(x, 1), onnx.Rest()) }
@@ -56,7 +56,7 @@ func overGroups(b *backward, n *onnx.Node, dy *onnx.Value, groups onnx.Extent) [
 }
 
 // layerNormRule is the same over the last axis, where each element has its own gamma.
-func layerNormRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func layerNormRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x, gamma := n.Inputs[0], n.Inputs[1]
 	last := int64(len(x.Shape) - 1)
 	size := b.extent(x, last)

@@ -10,7 +10,7 @@ import (
 func ints(name string, v ...int64) onnx.Attr { return onnx.Attr{Name: name, Value: v} }
 
 // gemm is a b with a' for a, b' for b where they are turned.
-func (b *backward) gemm(a, c *onnx.Value, turnA, turnC bool) *onnx.Value {
+func (b *pass) gemm(a, c *onnx.Value, turnA, turnC bool) *onnx.Value {
 	var attrs []onnx.Attr
 	if turnA {
 		attrs = append(attrs, onnx.Attr{Name: "transA", Value: int64(1)})
@@ -22,7 +22,7 @@ func (b *backward) gemm(a, c *onnx.Value, turnA, turnC bool) *onnx.Value {
 }
 
 // gemmRule: y = p q + c; dp = dy q', dq = p' dy, each turned where p or q was.
-func gemmRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func gemmRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	p, q := n.Inputs[0], n.Inputs[1]
 	turnP, turnQ := n.Int("transA", 0) == 1, n.Int("transB", 0) == 1
 	out := make([]*onnx.Value, 3)
@@ -47,14 +47,14 @@ func gemmRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // turned exchanges the last two axes.
-func (b *backward) turned(x *onnx.Value) *onnx.Value {
+func (b *pass) turned(x *onnx.Value) *onnx.Value {
 	perm := axes(0, len(x.Shape))
 	i := len(perm) - 2
 	perm[i], perm[i+1] = perm[i+1], perm[i]
 	return b.Transpose(x, perm...)
 }
 
-func matMulRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func matMulRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	p, q := n.Inputs[0], n.Inputs[1]
 	out := make([]*onnx.Value, 2)
 	if b.wants(0) {
@@ -81,7 +81,7 @@ func windowOf(n *onnx.Node) window {
 	return w
 }
 
-func convRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func convRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x, w := n.Inputs[0], n.Inputs[1]
 	win := windowOf(n)
 	out := make([]*onnx.Value, 3)
@@ -99,7 +99,7 @@ func convRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 
 // convTransposeRule: the operator is a convolution's gradient by its input, so its
 // own is that convolution, and the two exchange their places in the weight's.
-func convTransposeRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func convTransposeRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x, w := n.Inputs[0], n.Inputs[1]
 	win := windowOf(n)
 	out := make([]*onnx.Value, 2)
@@ -115,7 +115,7 @@ func convTransposeRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value 
 // convInput is the gradient of a convolution's input x. With stride 1 it is a
 // convolution with the weight's channels exchanged and its taps reversed, which
 // takes ONNX Runtime's CPU 0.6 of the time of a transposed one.
-func (b *backward) convInput(dy, w, x *onnx.Value, win window) *onnx.Value {
+func (b *pass) convInput(dy, w, x *onnx.Value, win window) *onnx.Value {
 	if win.strides[0] == 1 && win.strides[1] == 1 {
 		var pads [4]int64
 		for i := range pads {
@@ -144,7 +144,7 @@ func (b *backward) convInput(dy, w, x *onnx.Value, win window) *onnx.Value {
 }
 
 // flipped gives w [K, C, kh, kw] as [C, K, kh, kw] with the taps reversed.
-func (b *backward) flipped(w *onnx.Value, win window) *onnx.Value {
+func (b *pass) flipped(w *onnx.Value, win window) *onnx.Value {
 	taps := win.kernel[0] * win.kernel[1]
 	if taps == 1 {
 		return b.Transpose(w, 1, 0, 2, 3)
@@ -161,7 +161,7 @@ func (b *backward) flipped(w *onnx.Value, win window) *onnx.Value {
 // convWeight is the gradient [K, C, kh, kw] of a convolution's weight: dy
 // [rows, K, h, w] times what each tap read of x [rows, C, H, W], as one product
 // over all rows and positions. What the taps read is kernel times as large as x.
-func (b *backward) convWeight(x, dy *onnx.Value, win window) *onnx.Value {
+func (b *pass) convWeight(x, dy *onnx.Value, win window) *onnx.Value {
 	x = b.Transpose(x, 1, 0, 2, 3)
 	if slices.Max(win.pads) > 0 {
 		p := win.pads

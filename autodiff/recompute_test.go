@@ -1,17 +1,11 @@
 package autodiff
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -150,95 +144,4 @@ func profiled(t *testing.T, rt *ort.Runtime, g *onnx.Graph, values map[string]on
 		}
 	}
 	return ran
-}
-
-// TestBlocksSaveMemory measures the most memory that a run takes beyond what the
-// process had, with everything kept and with blocks.
-func TestBlocksSaveMemory(t *testing.T) {
-	peak := map[string]int64{}
-	for _, what := range []string{"kept", "blocks"} {
-		// In a process of its own: the C library gives freed memory back late.
-		run := exec.CommandContext(t.Context(), os.Args[0], "-tower", what)
-		run.Env = append(os.Environ(), "MALLOC_MMAP_THRESHOLD_=131072") // what is freed is given back at once
-		out, err := run.Output()
-		if err != nil {
-			t.Fatalf("%s: %v: %s", what, err, out)
-		}
-		if peak[what], err = strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("%d MiB kept, %d MiB with blocks", peak["kept"]>>20, peak["blocks"]>>20)
-	if !(peak["blocks"] < peak["kept"]*7/10) {
-		t.Errorf("%d MiB with blocks, %d MiB without", peak["blocks"]>>20, peak["kept"]>>20)
-	}
-}
-
-var towerFlag = flag.String("tower", "", "run the tower kept or with blocks and print the memory that it took")
-
-// measureTower runs the tower's gradient once and returns how far the process's
-// resident memory rose.
-func measureTower(what string) (int64, error) {
-	g, loss, by := tower()
-	one, err := One(g, loss)
-	if err != nil {
-		return 0, err
-	}
-	plan := Plan{Seeds: []Seed{one}, By: by}
-	if what == "blocks" {
-		plan.Block = towerBlock
-	}
-	gradients, err := Backward(g, plan)
-	if err != nil {
-		return 0, err
-	}
-	for i, v := range gradients {
-		g.Result(gradientOf(by[i].Name), v)
-	}
-	g, err = onnx.CPU(g)
-	if err != nil {
-		return 0, err
-	}
-	rt, err := ort.Open("")
-	if err != nil {
-		return 0, err
-	}
-	defer rt.Close()
-	s, err := newSession(rt, g, "")
-	if err != nil {
-		return 0, err
-	}
-	defer s.Close()
-	values, err := drawSized(g, rand.New(rand.NewPCG(12, 1)), map[string]int64{"rows": 1, "height": 192, "width": 256})
-	if err != nil {
-		return 0, err
-	}
-	given := narrow(values)
-	debug.FreeOSMemory()
-	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // the high-water mark begins anew
-		return 0, err
-	}
-	before, err := residentPeak()
-	if err != nil {
-		return 0, err
-	}
-	if _, err := s.Run(context.Background(), given); err != nil {
-		return 0, err
-	}
-	after, err := residentPeak()
-	return after - before, err
-}
-
-func residentPeak() (int64, error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		var kib int64
-		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kib); err == nil {
-			return kib << 10, nil
-		}
-	}
-	return 0, errors.New("the kernel tells no peak")
 }

@@ -9,7 +9,7 @@ import (
 // rule writes the gradients of a node's inputs, given that of its output, and
 // returns them by input. What is not wanted may be nil; the node's inputs and
 // output are values of the graph, computed anew where they are not kept.
-type rule func(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value
+type rule func(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value
 
 // none marks operators through which nothing is differentiated: their results
 // are integers or truth values.
@@ -61,7 +61,7 @@ func init() { // the rules lead back here by way of Backward's table look-up
 
 func only(v *onnx.Value) []*onnx.Value { return []*onnx.Value{v} }
 
-func addRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func addRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	out := make([]*onnx.Value, 2)
 	for i := range out {
 		if b.wants(i) {
@@ -71,7 +71,7 @@ func addRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return out
 }
 
-func subRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func subRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	out := addRule(b, n, dy)
 	if out[1] != nil {
 		out[1] = b.times(out[1], -1)
@@ -79,7 +79,7 @@ func subRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return out
 }
 
-func mulRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func mulRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	out := make([]*onnx.Value, 2)
 	for i := range out {
 		if b.wants(i) {
@@ -90,7 +90,7 @@ func mulRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // divRule: y = p / q, dp = dy / q, dq = -dy y / q.
-func divRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func divRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	p, q := n.Inputs[0], n.Inputs[1]
 	share := b.Div(dy, q)
 	out := make([]*onnx.Value, 2)
@@ -103,35 +103,35 @@ func divRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return out
 }
 
-func sinRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func sinRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return only(b.Mul(dy, b.Cos(n.Inputs[0])))
 }
 
-func cosRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func cosRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return only(b.Mul(dy, b.times(b.Sin(n.Inputs[0]), -1)))
 }
 
-func expRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func expRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return only(b.Mul(dy, n.Output))
 }
 
-func sqrtRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func sqrtRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return only(b.Div(b.times(dy, 0.5), n.Output))
 }
 
-func erfRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func erfRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x := n.Inputs[0]
 	return only(b.Mul(dy, b.times(b.Exp(b.times(b.Mul(x, x), -1)), 2/math.Sqrt(math.Pi))))
 }
 
-func sigmoidRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func sigmoidRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	y := n.Output
 	return only(b.Mul(dy, b.Mul(y, b.Sub(b.scalar(y, 1), y))))
 }
 
 // geluRule: d x Phi(x) = Phi(x) + x phi(x), with the normal distribution's Phi and
 // density phi. The tanh form is x s with s = sigmoid(2u) and u a cubic.
-func geluRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func geluRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x := n.Inputs[0]
 	one := b.scalar(x, 1)
 	square := b.Mul(x, x)
@@ -147,7 +147,7 @@ func geluRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // quickGeluRule: y = x s with s = sigmoid(alpha x), dx = dy s (1 + alpha (x - y)).
-func quickGeluRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func quickGeluRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x, alpha := n.Inputs[0], float64(n.Float("alpha", 1.702))
 	s, rest := x, b.Sub(x, n.Output)
 	if alpha != 1 {
@@ -157,7 +157,7 @@ func quickGeluRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // softmaxRule: dx = y (dy - sum(dy y)).
-func softmaxRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func softmaxRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	y, axis := n.Output, n.Int("axis", -1)
 	if axis < 0 {
 		axis += int64(len(y.Shape))
@@ -166,7 +166,7 @@ func softmaxRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 // reduceSumRule hands the sum's gradient to every summand.
-func reduceSumRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func reduceSumRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x := n.Inputs[0]
 	summed := map[int64]bool{}
 	for _, a := range n.Inputs[1].Data.([]int64) {
@@ -184,10 +184,10 @@ func reduceSumRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return []*onnx.Value{b.expanded(dy, x), nil}
 }
 
-func cumSumRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func cumSumRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return []*onnx.Value{b.Apply("CumSum", []*onnx.Value{dy, n.Inputs[1]}, onnx.Attr{Name: "reverse", Value: 1 - n.Int("reverse", 0)}), nil}
 }
 
-func castRule(b *backward, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func castRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return only(b.Cast(dy, n.Inputs[0].DType))
 }

@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if *towerFlag != "" {
-		peak, err := measureTower(*towerFlag)
+	if *measureFlag != "" {
+		peak, err := measure(*measureFlag)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
