@@ -205,3 +205,43 @@ func TestOtherWidths(t *testing.T) {
 	values, symbols := draw(t, g, rand.New(rand.NewPCG(10, 1)))
 	compareRuntime(t, s, values, evaluate(t, g, values), symbols)
 }
+
+// TestNarrowNorms: groups with more elements than float16 counts have a gradient
+// in float16.
+func TestNarrowNorms(t *testing.T) {
+	rt, err := ort.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	g := onnx.NewGraph("narrow")
+	half := func(v *onnx.Value) *onnx.Value { return g.Cast(v, tensor.Float16) }
+	x, scale, bias := picture(g, 8), g.Param("scale", 8), g.Param("bias", 8)
+	y := g.Cast(g.GroupNorm(half(x), half(scale), half(bias), 1, 1e-5), f32)
+	gradients, err := Backward(g, Plan{Seeds: []Seed{{y, g.Input("seed", f32, y.Shape...)}}, By: []*onnx.Value{x, scale, bias}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range gradients {
+		g.Result(fmt.Sprint("by ", i), v)
+	}
+	for _, n := range g.Nodes { // the runtime's CPU computes in float32 anyway, and would not show it
+		if n.Op.Name == "ReduceSum" && n.Output.DType != f32 {
+			t.Errorf("%s sums in %v", n.Output.Name, n.Output.DType)
+		}
+	}
+	values, err := drawSized(g, rand.New(rand.NewPCG(14, 1)), map[string]int64{"rows": 1, "height": 112, "width": 128})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := evaluate(t, g, values)
+	out, err := session(t, rt, g).Run(t.Context(), narrow(values))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range out {
+		if off := distance(wide(v), want[name].Float64()); !(off < 2e-3) {
+			t.Errorf("%s is %.2g off", name, off)
+		}
+	}
+}

@@ -1,6 +1,9 @@
 package autodiff
 
-import "cosmicman/onnx"
+import (
+	"cosmicman/onnx"
+	"cosmicman/tensor"
+)
 
 // groupNormRule, with xhat = rstd (x - mean) over a group of N elements and
 // y = gamma xhat + beta:
@@ -21,7 +24,7 @@ func instanceNormRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 }
 
 func overGroups(b *pass, n *onnx.Node, dy *onnx.Value, groups onnx.Extent) []*onnx.Value {
-	x, gamma := n.Inputs[0], n.Inputs[1]
+	x, gamma, dy := b.wide(n.Inputs[0]), b.wide(n.Inputs[1]), b.wide(dy)
 	byGroup := func(v *onnx.Value) *onnx.Value { return b.Reshape(v, onnx.Of(x, 0), groups, onnx.Rest()) }
 	byChannel := func(v *onnx.Value) *onnx.Value { return b.Reshape(v, onnx.Of(x, 0), onnx.Of(x, 1), onnx.Rest()) }
 
@@ -44,7 +47,7 @@ func overGroups(b *pass, n *onnx.Node, dy *onnx.Value, groups onnx.Extent) []*on
 		out[2] = b.Sum(plain, false, 0, 2)
 	}
 	if !b.wants(0) {
-		return out
+		return b.narrow(out, n)
 	}
 	scale := b.Reshape(gamma, onnx.Num(1), onnx.Of(gamma, 0), onnx.Num(1))
 	mean := b.Div(b.Sum(byGroup(b.Mul(plain, scale)), true, 2), size)                         // of g
@@ -52,12 +55,12 @@ func overGroups(b *pass, n *onnx.Node, dy *onnx.Value, groups onnx.Extent) []*on
 	dg := byGroup(b.shaped(b.Mul(dc, scale), x))
 	dx := b.Sub(b.Sub(dg, mean), b.Mul(byGroup(b.shaped(xc, x)), lean))
 	out[0] = b.shaped(b.Mul(dx, rstd), x)
-	return out
+	return b.narrow(out, n)
 }
 
 // layerNormRule is the same over the last axis, where each element has its own gamma.
 func layerNormRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
-	x, gamma := n.Inputs[0], n.Inputs[1]
+	x, gamma, dy := b.wide(n.Inputs[0]), b.wide(n.Inputs[1]), b.wide(dy)
 	last := int64(len(x.Shape) - 1)
 	size := b.extent(x, last)
 	mean := func(v *onnx.Value) *onnx.Value { return b.Div(b.Sum(v, true, last), size) }
@@ -75,5 +78,24 @@ func layerNormRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	if b.wants(2) {
 		out[2] = b.sumTo(dy, n.Inputs[2])
 	}
-	return out
+	return b.narrow(out, n)
+}
+
+// wide gives what is narrower than float32 as that: sums over a group are beyond
+// what float16 holds.
+func (b *pass) wide(v *onnx.Value) *onnx.Value {
+	if v.DType == tensor.Float16 || v.DType == tensor.BFloat16 {
+		return b.Cast(v, tensor.Float32)
+	}
+	return v
+}
+
+// narrow gives the gradients the types of the node's inputs.
+func (b *pass) narrow(gradients []*onnx.Value, n *onnx.Node) []*onnx.Value {
+	for i, v := range gradients {
+		if v != nil {
+			gradients[i] = convert(b.Graph, v, n.Inputs[i].DType)
+		}
+	}
+	return gradients
 }

@@ -19,6 +19,15 @@ func TestDimAlgebra(t *testing.T) {
 		{half.FloorDiv(1, 2), "((((height + 1) / 2) + 1) / 2)", 3},
 		{N(-3).FloorDiv(0, 2), "-2", -2},
 		{h.Add(h.Mul(N(-1))), "0", 0},
+		{h.Add(N(2)).Add(N(-2)), "height", 9},
+		{h.Add(N(2)).Sub(N(5)), "(height + -3)", 6},
+		{h.Add(w).Add(N(1)).Add(h), "(width + 2*height + 1)", 26},
+		{h.Add(w).Sub(h), "width", 7},
+		{h.Add(N(1)).Mul(N(2)).Sub(N(2)), "2*height", 18},
+		{h.Mul(N(2)).Add(N(3)).FloorDiv(0, 2), "(height + 1)", 10},
+		{h.Add(N(2)).FloorDiv(-1, 2), "((height + 1) / 2)", 5},
+		{h.Add(w.Mul(N(2))).FloorDiv(1, 2), "(((height + 2*width) + 1) / 2)", 12},
+		{N(0).Sub(h), "-1*height", -9},
 	} {
 		if c.d.String() != c.want {
 			t.Errorf("printed %s, want %s", c.d, c.want)

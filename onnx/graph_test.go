@@ -81,3 +81,46 @@ func TestBuilderFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestFree takes a parameter as an input, under its name.
+func TestFree(t *testing.T) {
+	g, err := Free(small(), func(p string) bool { return p == "to.weight" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := g.Inputs[len(g.Inputs)-1]
+	if last.Name != "to.weight" || last.Kind != Input || last.Shape.String() != "[6, 8]" {
+		t.Errorf("the last input is %s %v", last.Name, last.Shape)
+	}
+	if have, want := len(g.Params), len(small().Params)-1; have != want {
+		t.Errorf("%d parameters, want %d", have, want)
+	}
+}
+
+// TestDropUnused keeps what results and the given values need, and what stood
+// before the first node that may go.
+func TestDropUnused(t *testing.T) {
+	g := small()
+	x := g.Inputs[0]
+	before := len(g.Nodes)
+	consts := len(g.Consts)
+	kept := g.Mul(g.Add(x, g.Scalar(5)), x)
+	g.Sin(g.Cos(g.Mul(x, g.Scalar(6))))
+	g.DropUnused(before, kept)
+	if err := Verify(g); err != nil {
+		t.Error(err)
+	}
+	if len(g.Nodes) != before+2 || len(g.Consts) != consts+1 {
+		t.Errorf("%d nodes and %d constants, want %d and %d", len(g.Nodes), len(g.Consts), before+2, consts+1)
+	}
+	g.Result("more", g.Mul(kept, g.Scalar(6))) // a constant that went comes anew
+	if err := Verify(g); err != nil {
+		t.Error(err)
+	}
+	g.DropUnused(0)
+	for _, n := range g.Nodes {
+		if n.Op.Name == "Sin" || n.Op.Name == "Cos" {
+			t.Errorf("%s is still there", n.Op.Name)
+		}
+	}
+}

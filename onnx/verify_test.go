@@ -75,6 +75,41 @@ func TestRulesRefuse(t *testing.T) {
 		"mixed widths": {func(g *Graph) *Value {
 			return g.Linear(g.Input("a", tensor.Float16, N(2), N(2)), g.Param("b", 2, 2), nil)
 		}, "mixes float16 and float32"},
+		"cut beyond":             {func(g *Graph) *Value { return g.Slice(g.Input("a", f32, N(4)), 0, 2, 5) }, "cannot take 2 to 5 of 4"},
+		"cut of an unknown size": {func(g *Graph) *Value { return g.Slice(g.Input("a", f32, Sym("n")), 0, 0, 2) }, "cannot take 0 to 2 of n"},
+		"cut of nothing":         {func(g *Graph) *Value { return g.Slice(g.Input("a", f32, N(4)), 0, 2, -2) }, "cannot take 2 to -2"},
+		"step": {func(g *Graph) *Value {
+			one := g.Ints([]int64{1}, 1)
+			return g.Apply("Slice", in(g.Input("a", f32, N(1), N(4)), g.Ints([]int64{0}, 1), one, one, g.Ints([]int64{0}, 1)))
+		}, "steps of at least 1"},
+		"sum's axis":       {func(g *Graph) *Value { return g.Sum(g.Input("a", f32, N(4)), true, 0, 0) }, "each once"},
+		"cumulated axis":   {func(g *Graph) *Value { return g.Apply("CumSum", in(g.Input("a", f32, N(4)), g.Ints([]int64{1}))) }, "constant axis"},
+		"negative padding": {func(g *Graph) *Value { return g.Apply("Pad", in(g.Input("a", f32, N(4)), g.Ints([]int64{1, -1}, 2))) }, "pad 1 is -1"},
+		"few pads":         {func(g *Graph) *Value { return g.Apply("Pad", in(g.Input("a", f32, N(4)), g.Ints([]int64{1}, 1))) }, "needs 2 pads"},
+		"expanded to":      {func(g *Graph) *Value { return g.Expand(g.Input("a", f32, N(4)), g.Ints([]int64{3}, 1)) }, "do not broadcast"},
+		"expanded to none": {func(g *Graph) *Value { return g.Expand(g.Input("a", f32, N(1)), g.Ints([]int64{0}, 1)) }, "dimension 0"},
+		"scattered": {func(g *Graph) *Value {
+			ids := g.Input("i", i64, N(2), N(3))
+			return g.Apply("ScatterElements", in(g.Input("a", f32, N(4), N(3)), ids, g.Input("u", f32, N(2), N(4))), Attr{"reduction", "add"})
+		}, "must be float32[2, 3]"},
+		"scattered over": {func(g *Graph) *Value {
+			a := g.Input("a", f32, N(4))
+			return g.Apply("ScatterElements", in(a, g.Input("i", i64, N(4)), a))
+		}, "only the reduction add"},
+		"picked": {func(g *Graph) *Value {
+			return g.Apply("GatherElements", in(g.Input("a", f32, N(4), N(3)), g.Input("i", i64, N(4), N(2))))
+		}, "outside axis 0"},
+		"output padding": {func(g *Graph) *Value {
+			x, w := g.Input("a", f32, N(1), N(2), N(3), N(3)), g.Param("w", 2, 2, 3, 3)
+			return g.Apply("ConvTranspose", in(x, w), Attr{"pads", []int64{1, 1, 1, 1}}, Attr{"strides", []int64{2, 2}}, Attr{"output_padding", []int64{2, 0}})
+		}, "below the strides"},
+		"transposed channels": {func(g *Graph) *Value {
+			x, w := g.Input("a", f32, N(1), N(2), N(3), N(3)), g.Param("w", 3, 2, 3, 3)
+			return g.Apply("ConvTranspose", in(x, w), Attr{"pads", []int64{1, 1, 1, 1}}, Attr{"strides", []int64{2, 2}})
+		}, "takes its channels"},
+		"transA": {func(g *Graph) *Value {
+			return g.Apply("Gemm", in(g.Input("a", f32, N(2), N(2)), g.Param("b", 2, 2)), Attr{"transA", int64(-1)})
+		}, "transA must be 0 or 1"},
 		"transB": {func(g *Graph) *Value {
 			return g.Apply("Gemm", in(g.Input("a", f32, N(2), N(2)), g.Param("b", 2, 2)), Attr{"transB", int64(2)})
 		}, "0 or 1"},
