@@ -84,6 +84,7 @@ func Backward(g *onnx.Graph, plan Plan) ([]*onnx.Value, error) {
 		for i, part := range parts {
 			if part != nil && b.wants(i) {
 				b.add(n.Inputs[i], part)
+				again.leaves(n, n.Inputs[i], part)
 			}
 		}
 		if err := g.Err(); err != nil {
@@ -108,7 +109,34 @@ func Backward(g *onnx.Graph, plan Plan) ([]*onnx.Value, error) {
 		return nil, fmt.Errorf("autodiff: graph %s: the loss does not depend on %s", g.Name, strings.Join(unreached, ", "))
 	}
 	g.DropUnused(len(forward), out...)
+	b.order(out)
 	return out, g.Err()
+}
+
+// order puts the gradients that no other node reads at the end, the first one
+// last. The runtime goes from the last such node back to what it is made from and
+// then to the one before: as they lie, it would come to all others only when it
+// has made the very last, and keep what they are made from until then.
+func (b *pass) order(gradients []*onnx.Value) {
+	unread := map[*onnx.Value]bool{}
+	for _, v := range gradients {
+		unread[v] = true
+	}
+	for _, n := range b.Nodes {
+		for _, v := range n.Inputs {
+			delete(unread, v)
+		}
+	}
+	var rest, last []*onnx.Node
+	for _, n := range b.Nodes {
+		if unread[n.Output] {
+			last = append(last, n)
+		} else {
+			rest = append(rest, n)
+		}
+	}
+	slices.Reverse(last)
+	b.Nodes = append(rest, last...)
 }
 
 // pass goes from the last node to the first.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"cosmicman/model"
 	"cosmicman/onnx"
 	"cosmicman/ort"
 )
@@ -27,6 +28,8 @@ var measured = map[string]struct {
 	"tower":             {tower, Plan{}, map[string]int64{"rows": 1, "height": 192, "width": 256}},
 	"tower, blocks":     {tower, Plan{Block: towerBlock}, map[string]int64{"rows": 1, "height": 192, "width": 256}},
 	"attention":         {manyHeads, Plan{}, map[string]int64{"rows": 1, "tokens": 1024}},
+	"unet":              {smallUNet, Plan{Heads: 1}, map[string]int64{"rows": 2, "height": 32, "width": 24, "tokens": 77}},
+	"unet, blocks":      {smallUNet, Plan{Heads: 1, Block: model.Block}, map[string]int64{"rows": 2, "height": 32, "width": 24, "tokens": 77}},
 	"attention, a head": {manyHeads, Plan{Heads: 1}, map[string]int64{"rows": 1, "tokens": 1024}},
 }
 
@@ -40,13 +43,33 @@ func manyHeads() (*onnx.Graph, *onnx.Value, []*onnx.Value) {
 	return g, loss, by
 }
 
+// smallUNet is a UNet of the zoo and a loss.
+func smallUNet() (*onnx.Graph, *onnx.Value, []*onnx.Value) {
+	config, err := os.ReadFile("../testdata/zoo/tiny-sd/unet/config.json")
+	if err != nil {
+		panic(err)
+	}
+	c, err := model.ParseUNet(config)
+	if err != nil {
+		panic(err)
+	}
+	g, err := model.UNet(c)
+	if err != nil {
+		panic(err)
+	}
+	y := g.Outputs[0].Value
+	loss := g.Sum(g.Reshape(g.Mul(y, y), onnx.Rest()), true, 0)
+	g.Result("loss", loss)
+	return g, loss, g.Params
+}
+
 // TestSavesMemory holds the most memory that a run takes beyond what the process
 // had, as a share of what it takes without blocks or with all heads at once.
 func TestSavesMemory(t *testing.T) {
 	for _, c := range []struct {
 		less, more string
 		share      float64
-	}{{"tower, blocks", "tower", 0.75}, {"attention, a head", "attention", 0.5}} {
+	}{{"tower, blocks", "tower", 0.85}, {"attention, a head", "attention", 0.5}, {"unet, blocks", "unet", 0.75}} {
 		less, more := peakOf(t, c.less), peakOf(t, c.more)
 		t.Logf("%s: %d MiB, %s: %d MiB", c.less, less>>20, c.more, more>>20)
 		if !(float64(less) < c.share*float64(more)) {

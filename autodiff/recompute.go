@@ -4,15 +4,18 @@ import (
 	"slices"
 
 	"cosmicman/onnx"
+	"cosmicman/tensor"
 )
 
 // recomputation computes what lies inside blocks of the forward pass once more
 // where the backward pass needs it, so that it need not be kept in between
 // (Chen et al., 2016). What a block hands to others is kept.
 //
-// The second computation reads the block's inputs plus 0 times a gradient that
-// is known when the backward pass reaches the block. This forces the order, and
-// the runtime cannot take both computations for one and the same.
+// The second computation reads the block's inputs plus 0 times an element of each
+// gradient that the blocks after it have given. This forces the order, and the
+// runtime cannot take both computations for one and the same. Without it the
+// runtime would compute the weights' gradients, which nobody reads, at the very
+// end, and keep all that they are made from.
 type recomputation struct {
 	g      *onnx.Graph
 	plan   Plan
@@ -20,6 +23,7 @@ type recomputation struct {
 	nodes  map[int][]*onnx.Node
 	kept   map[*onnx.Value]bool
 	copies map[int]map[*onnx.Value]*onnx.Value // by block, what stands for a value
+	given  []*onnx.Value                       // gradients that left blocks since the last one was entered
 }
 
 func newRecomputation(g *onnx.Graph, forward []*onnx.Node, plan Plan) *recomputation {
@@ -115,11 +119,22 @@ func (r *recomputation) view(n *onnx.Node, dy *onnx.Value) *onnx.Node {
 	return &seen
 }
 
+// leaves notes the gradient that a node gives a value outside of its block.
+func (r *recomputation) leaves(n *onnx.Node, v, part *onnx.Value) {
+	if r.plan.Block != nil && (v.Kind != onnx.Output || r.block[v.Node] != r.block[n]) {
+		r.given = append(r.given, part)
+	}
+}
+
 // again writes a block's nodes once more. What nobody will read is dropped later.
 func (r *recomputation) again(block int, dy *onnx.Value) map[*onnx.Value]*onnx.Value {
 	g := r.g
-	one := g.Slice(g.Reshape(dy, onnx.Rest()), 0, 0, 1)
-	nothing := g.Mul(one, convert(g, g.Scalar(0), dy.DType))
+	var elements []*onnx.Value
+	for _, v := range append(r.given, dy) {
+		elements = append(elements, convert(g, g.Slice(g.Reshape(v, onnx.Rest()), 0, 0, 1), tensor.Float32))
+	}
+	r.given = nil
+	nothing := g.Mul(g.Sum(g.Concat(0, elements...), true, 0), g.Scalar(0))
 	now := map[*onnx.Value]*onnx.Value{nil: nil}
 	after := func(v *onnx.Value) *onnx.Value {
 		weight := v.Kind == onnx.Param || v.Kind == onnx.Input && r.plan.Block(v.Name) != ""

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"cosmicman/model"
 	"cosmicman/onnx"
 	"cosmicman/onnx/onnxtest"
 	"cosmicman/ort"
 )
 
-const depth = 8
+const depth = 12
 
 // tower is residual blocks of two convolutions over a picture, whose skips are
 // joined again at its end, and a loss.
@@ -82,7 +83,7 @@ func count(g *onnx.Graph, op string) (n int) {
 
 // TestBlocksAreComputedAnew counts nodes: of each block the first convolution and
 // both activations are written twice, the second convolution, whose result no
-// rule reads, is not; and what the runtime runs has them still.
+// rule reads, is not; a Concat more joins what forces the order. And what the runtime runs has them still.
 func TestBlocksAreComputedAnew(t *testing.T) {
 	rt, err := ort.Open("")
 	if err != nil {
@@ -90,7 +91,7 @@ func TestBlocksAreComputedAnew(t *testing.T) {
 	}
 	defer rt.Close()
 	kept, again := derivedTower(t, nil), derivedTower(t, towerBlock)
-	for op, more := range map[string]int{"Conv": depth, "QuickGelu": 2 * depth, "GroupNormalization": depth, "Concat": 1, "Gemm": 0} {
+	for op, more := range map[string]int{"Conv": depth, "QuickGelu": 2 * depth, "GroupNormalization": depth, "Concat": 1 + depth, "Gemm": 0} {
 		if have, want := count(again, op), count(kept, op)+more; have != want {
 			t.Errorf("%d of %s with blocks, want %d", have, op, want)
 		}
@@ -106,6 +107,49 @@ func TestBlocksAreComputedAnew(t *testing.T) {
 		if off := distance(b[name].Float64(), v.Float64()); !(off < 1e-12) {
 			t.Errorf("%s is %.2g off with blocks", name, off)
 		}
+	}
+}
+
+// TestBlocksOfAUNetRun: the runtime leaves what is computed anew in a whole network.
+func TestBlocksOfAUNetRun(t *testing.T) {
+	rt, err := ort.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	counts := map[bool]int{}
+	for _, blocks := range []bool{false, true} {
+		g, loss, by := smallUNet()
+		one, err := One(g, loss)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := Plan{Seeds: []Seed{one}, By: by}
+		if blocks {
+			plan.Block = model.Block
+		}
+		gradients, err := Backward(g, plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range gradients {
+			g.Result(gradientOf(by[i].Name), v)
+		}
+		values, err := drawSized(g, rand.New(rand.NewPCG(15, 1)), map[string]int64{"rows": 1, "height": 8, "width": 8, "tokens": 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts[blocks] = count(g, "Conv")
+		ran := profiled(t, rt, g, values)
+		for _, op := range []string{"Conv", "MultiHeadAttention"} {
+			if ran[op] != count(g, op) {
+				t.Errorf("blocks %t: %d of %s ran, the graph has %d", blocks, ran[op], op, count(g, op))
+			}
+		}
+	}
+	// Each of the 22 resnets computes its first convolution anew.
+	if again := counts[true] - counts[false]; again < 22 {
+		t.Errorf("%d convolutions with blocks, %d without", counts[true], counts[false])
 	}
 }
 
