@@ -21,7 +21,7 @@ import (
 )
 
 func options(count int) Options {
-	return Options{Count: count, Seed: 9, Width: 40, Height: 48, Style: Shaded}
+	return Options{Count: count, Seed: 9, Width: 20, Height: 24, Style: Shaded}
 }
 
 // tree reads all files of a folder.
@@ -73,7 +73,7 @@ func TestWrite(t *testing.T) {
 	lines := bufio.NewScanner(bytes.NewReader(files[MetadataFile]))
 	for i, r := range rows {
 		p := Draw(o.Seed, uint64(i))
-		if r.Width != 40 || r.Height != 48 || r.PersonType != p.Shot {
+		if r.Width != 20 || r.Height != 24 || r.PersonType != p.Shot {
 			t.Fatalf("row %d: %+v", i, r)
 		}
 		var text []map[string]string
@@ -111,14 +111,14 @@ func TestWrite(t *testing.T) {
 		if i%101 != 0 {
 			continue
 		}
-		d := render(t, p, Shaded, 40, 48)
+		d := render(t, p, Shaded, 20, 24)
 		m, ok := decode(t, files[r.SegmPath]).(*image.Gray)
 		if !ok || !bytes.Equal(m.Pix, d.Map.Pix) {
 			t.Errorf("%s is not the map of person %d", r.SegmPath, i)
 		}
 		got := decode(t, files[r.Path])
-		for y := range 48 {
-			for x := range 40 {
+		for y := range 24 {
+			for x := range 20 {
 				if r, g, b, _ := got.At(x, y).RGBA(); (rgb{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8)}) != rgb(d.Image.Pix[d.Image.PixOffset(x, y):][:3]) {
 					t.Fatalf("the image of person %d differs at %d,%d", i, x, y)
 				}
@@ -151,7 +151,7 @@ func TestWriteRefuses(t *testing.T) {
 		{file, func(*Options) {}, file + " cannot be used: "},
 		{filepath.Join(file, "x"), func(*Options) {}, filepath.Join(file, "x")},
 		{"x", func(o *Options) { o.Count = 0 }, "count is 0, expected 1 to 10000000"},
-		{"x", func(o *Options) { o.Width = 5 }, "size is 5x48, expected 16 to 4096 pixels a side"},
+		{"x", func(o *Options) { o.Width = 5 }, "size is 5x24, expected 16 to 4096 pixels a side"},
 		{"x", func(o *Options) { o.Style = "oil" }, `style is "oil", expected shaded or pixel`},
 	} {
 		o := options(2)

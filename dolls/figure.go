@@ -136,7 +136,11 @@ func (f *figure) cloth(g prompt.Group, l Label) ink {
 	}
 	switch w.Material {
 	case "silk", "leather":
-		k.shade = 76
+		k.shade = 64
+	}
+	switch g {
+	case prompt.Shoes, prompt.Bag, prompt.Belt, prompt.Hat:
+		k.shade = 26 // small, and their color is to be read
 	}
 	if k.color == palette["white"] {
 		k.edge = rgb{128, 130, 142}
@@ -239,7 +243,7 @@ func (f *figure) foot(side int, label Label) {
 		f.draw(append(taper(top, p(0, 30), f.thick(60), f.thick(50)), smooth(shape...)...), k)
 		cuff := top.between(a, 6, 100)
 		f.fill(taper(top, cuff, f.thick(62), f.thick(62)), ink{color: seam(k), label: label, group: k.group})
-		f.fill(polygon(p(-60, 80), p(82, 80), p(82, 96), p(-60, 96)), detailOf(k.color.darker(150)))
+		f.fill(polygon(p(-60, 86), p(82, 86), p(82, 96), p(-60, 96)), detailOf(k.color.darker(150)))
 		return
 	case "high heels":
 		f.draw(smooth(append(append([]pt{p(-40, -4), p(-48, 40)}, corner(p(-40, 92))...), append(corner(p(56, 92)), p(60, 50), p(40, -4))...)...), k)
@@ -249,14 +253,14 @@ func (f *figure) foot(side int, label Label) {
 	f.draw(smooth(shape...), k)
 	switch w.Type {
 	case "sneakers":
-		f.fill(polygon(p(-60, 74), p(84, 74), p(84, 96), p(-60, 96)), white)
+		f.fill(polygon(p(-60, 78), p(84, 78), p(84, 96), p(-60, 96)), white)
 		if !f.crisp {
 			for _, y := range []int{2, 24, 46} {
 				f.fill(line(fine*2, p(-18, y), p(30, y+4)), white)
 			}
 		}
 	case "loafers", "oxford shoes":
-		f.fill(polygon(p(-60, 82), p(82, 82), p(82, 96), p(-60, 96)), ink{color: k.color.darker(150), label: label, group: k.group})
+		f.fill(polygon(p(-60, 87), p(82, 87), p(82, 96), p(-60, 96)), ink{color: k.color.darker(150), label: label, group: k.group})
 		if !f.crisp {
 			f.fill(curve(fine*2, p(-34, 20), p(4, 52), p(42, 22)), ink{color: seam(k), label: label, group: k.group})
 			if w.Type == "oxford shoes" {

@@ -422,7 +422,12 @@ func (f *figure) belt() {
 	k := f.cloth(prompt.Belt, Belt)
 	k.shade = 30
 	y := 812
-	f.draw(polygon(f.at(-f.waist-4, y-24), f.at(f.waist+4, y-24), f.at(f.waist+6, y+24), f.at(-f.waist-6, y+24)), k)
+	l, r := f.at(-f.waist-5, y), f.at(f.waist+5, y)
+	half := 24 * unit * f.tall / 256
+	if f.crisp {
+		half = max(half, f.pixels(1)*5/8) // so that a row of pixels has it
+	}
+	f.draw(box(pt{l.x, l.y - half}, pt{r.x, r.y + half}), k)
 	if !f.crisp {
 		gold := ink{color: rgb{232, 196, 90}, label: Belt, group: k.group}
 		f.fill(box(f.at(-30, y-26), f.at(30, y+26)), gold)

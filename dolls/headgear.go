@@ -69,10 +69,10 @@ func (f *figure) headgear() {
 	case "beanie":
 		f.draw(both(append([]pt{f.head(70, -84), f.head(164, -40)}, corner(f.head(174, 110))...)...), k)
 		fold := k
-		fold.clip, fold.color = false, k.color.darker(30)
+		fold.clip, fold.color = false, k.color.darker(16)
 		if fold.print != nil {
 			plain := k.print
-			fold.print = func(x, y int) rgb { return plain(x, y).darker(30) }
+			fold.print = func(x, y int) rgb { return plain(x, y).darker(16) }
 		}
 		if f.crisp {
 			fold.color, fold.print = k.color, nil

@@ -13,7 +13,7 @@ var palette = map[string]rgb{
 	"yellow": {246, 208, 60},
 	"purple": {128, 66, 176},
 	"brown":  {122, 76, 46},
-	"beige":  {218, 196, 160},
+	"beige":  {224, 192, 142},
 }
 
 // garmentColors are the palette's names in a fixed order.

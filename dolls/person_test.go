@@ -30,7 +30,7 @@ func TestSameEverywhere(t *testing.T) {
 			h.Write(d.Map.Pix)
 		}
 	}
-	const want = "6b9a03e9bfc1cb147c13a1151c200cfc2141935f092b3fceb8ba79a466ca06ad"
+	const want = "3ccf5ba948ae6ecf37247f2370aa45666c5fb283a361099d723c26eb185ccb16"
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
 		t.Errorf("captions, images and maps hash to %s, want %s: what a seed draws has changed", got, want)
 	}
@@ -41,7 +41,7 @@ func TestSameEverywhere(t *testing.T) {
 func TestCaptionsAreUnderstood(t *testing.T) {
 	tok := tokenizer.Default()
 	long := 0
-	for i := range uint64(2500) {
+	for i := range uint64(1000) {
 		p := Draw(5, i)
 		caption := p.Caption()
 		parsed := prompt.Parse(caption)
@@ -79,5 +79,5 @@ func TestCaptionsAreUnderstood(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d of 2500 captions have over 77 tokens", long)
+	t.Logf("%d of 1000 captions have over 77 tokens", long)
 }

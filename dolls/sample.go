@@ -276,6 +276,12 @@ func (p *Person) coat(r random) {
 		}
 	}
 	inner.Sleeve = ""
+	if !p.arms() && inner.Pattern != "striped" {
+		inner.Pattern = "solid color" // too little of it is seen
+	}
+	if p.Shot == "headshot" {
+		g.Pattern = "solid color"
+	}
 	if inner.Type == "hoodie" || inner.Type == "polo shirt" {
 		inner.Type, inner.Collar = "t-shirt", "round neck"
 	}
@@ -378,7 +384,7 @@ func (p *Person) accessories(r random) {
 			one.Collar = ""
 		}
 	} else if top != nil && top.Type == "shirt" && top.Material == "cotton" && r.chance(45) && p.Age != "toddler" && w[prompt.Headscarf] == nil {
-		t := &Garment{Type: one(r, "tie", "tie", "bow tie"), Color: one(r, garmentColors...), Pattern: one(r, "solid color", "striped", "polka dot"), Material: "silk"}
+		t := &Garment{Type: one(r, "tie", "tie", "bow tie"), Color: one(r, garmentColors...), Pattern: one(r, "solid color", "striped"), Material: "silk"}
 		for t.Color == top.Color {
 			t.Color = one(r, garmentColors...)
 		}
