@@ -29,6 +29,7 @@ type Options struct {
 	Seed          uint64 // everything follows from it
 	Width, Height int    // pixels, MinSize to MaxSize
 	Style         Style
+	Simple        bool           // people as [DrawSimple] makes them up
 	Progress      func(done int) // called now and then, from several goroutines; may be nil
 }
 
@@ -100,6 +101,14 @@ func Write(ctx context.Context, dir string, o Options) error {
 	return writeLabels(dir, rows, captions)
 }
 
+// person is number i of a data set.
+func (o Options) person(i int) *Person {
+	if o.Simple {
+		return DrawSimple(o.Seed, uint64(i))
+	}
+	return Draw(o.Seed, uint64(i))
+}
+
 func (o Options) check() error {
 	switch {
 	case o.Count < 1 || o.Count > MaxCount:
@@ -147,7 +156,7 @@ func (p *onePool) Put(b *png.EncoderBuffer) { p.b = b }
 
 // person draws and writes one person.
 func (w *writer) person(i int) (Row, string, error) {
-	p := Draw(w.options.Seed, uint64(i))
+	p := w.options.person(i)
 	d, err := p.Render(w.options.Style, w.options.Width, w.options.Height)
 	if err != nil {
 		return Row{}, "", err

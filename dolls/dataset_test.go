@@ -125,13 +125,27 @@ func TestWrite(t *testing.T) {
 			}
 		}
 	}
-	again := filepath.Join(t.TempDir(), "set")
-	if err := Write(t.Context(), again, o); err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range tree(t, again) {
-		if !bytes.Equal(data, files[name]) {
-			t.Errorf("%s differs when it is written again", name)
+}
+
+func TestWriteTwiceIsTheSame(t *testing.T) {
+	for _, simple := range []bool{false, true} {
+		var sets [2]map[string][]byte
+		for i := range sets {
+			dir := t.TempDir() // one that is there, and empty
+			o := options(40)
+			o.Simple = simple
+			if err := Write(t.Context(), dir, o); err != nil {
+				t.Fatal(err)
+			}
+			sets[i] = tree(t, dir)
+		}
+		if len(sets[0]) != 82 || len(sets[1]) != 82 {
+			t.Errorf("%d and %d files, want 82", len(sets[0]), len(sets[1]))
+		}
+		for name, data := range sets[0] {
+			if !bytes.Equal(data, sets[1][name]) {
+				t.Errorf("%s differs when it is written again", name)
+			}
 		}
 	}
 }

@@ -81,3 +81,42 @@ func TestCaptionsAreUnderstood(t *testing.T) {
 	}
 	t.Logf("%d of 1000 captions have over 77 tokens", long)
 }
+
+// TestSimplePeopleAreFewKinds holds what DrawSimple promises, that all of it occurs, and that it is
+// seen and understood.
+func TestSimplePeopleAreFewKinds(t *testing.T) {
+	seen := map[string]map[string]bool{}
+	note := func(key, value string) {
+		if seen[key] == nil {
+			seen[key] = map[string]bool{}
+		}
+		seen[key][value] = true
+	}
+	for i := range uint64(600) {
+		p := DrawSimple(7, i)
+		note("shot", p.Shot)
+		note("age", p.Age)
+		note("background", p.Background)
+		for g, w := range p.Worn {
+			if w.Pattern != "" && w.Pattern != "solid color" || w.Material == "denim" {
+				t.Errorf("person %d: %s: %+v", i, g, w)
+			}
+			if g == prompt.Coat || g >= prompt.Bag && g != prompt.Hat && g != prompt.Headband && g != prompt.Headscarf && g != prompt.Socks {
+				t.Errorf("person %d has %s: %s", i, g, p.Caption())
+			}
+			note("color", w.Color)
+			d := render(t, p, Pixel, 64, 64)
+			if pixels, wrong := d.shown(p, g); !slices.Contains(pixels, palette[w.Color]) || wrong > 0 {
+				t.Errorf("person %d: %s has no pixel of its colour, or %d of another label: %s", i, g, wrong, p.Caption())
+			}
+		}
+		if parsed := prompt.Parse(p.Caption()); len(parsed.Unassigned) > 0 {
+			t.Errorf("%q: unassigned %v", p.Caption(), parsed.Unassigned)
+		}
+	}
+	for key, n := range map[string]int{"shot": 2, "age": 1, "background": 3, "color": 6} {
+		if len(seen[key]) != n {
+			t.Errorf("%d values of %s, want %d: %v", len(seen[key]), key, n, seen[key])
+		}
+	}
+}

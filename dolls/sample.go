@@ -41,11 +41,25 @@ func (p *Person) arms() bool { return p.legs() || p.Shot == "upper_body" }
 
 // Draw makes up one person: number index of those that follow from a seed.
 func Draw(seed, index uint64) *Person {
-	r := randomOf(seed, index)
+	return made(randomOf(seed, index), false)
+}
+
+// DrawSimple makes up a person of fewer kinds, what a small model learns first: grown-ups,
+// whole or as a headshot, before three backgrounds, in plain clothes of six colours, without
+// coats, things carried or worn around the neck.
+func DrawSimple(seed, index uint64) *Person {
+	return made(randomOf(seed, index), true)
+}
+
+func made(r random, simple bool) *Person {
 	p := &Person{
 		Shot: weighted(r, shots), Country: one(r, countries...), Age: weighted(r, ages), Gender: one(r, genders...), Shape: weighted(r, shapes),
 		Background: one(r, backgroundNames...), Worn: map[prompt.Group]*Garment{}, under: map[prompt.Group]*Garment{},
 		seed: r.source.Uint64(),
+	}
+	if simple {
+		p.Shot, p.Age, p.Shape = one(r, "full_body", "full_body", "headshot"), "adult", "fit"
+		p.Background = one(r, "a white wall", "a park", "a starry night sky")
 	}
 	if p.Shape == "muscular" && p.young() {
 		p.Shape = "fit"
@@ -55,9 +69,36 @@ func Draw(seed, index uint64) *Person {
 	}
 	p.drawPose(r)
 	p.drawHair(r)
-	p.dress(r)
+	p.dress(r, simple)
+	if simple {
+		p.pose = pose{left: armAway, right: armAway, tone: p.pose.tone, eyes: p.pose.eyes, part: 1, wide: 100, tall: 100, closer: 100}
+		for g := prompt.Special; g <= prompt.Ties; g++ {
+			if w := p.garment(g); w != nil {
+				w.simplify(one(r, simpleColors...))
+			}
+		}
+	}
 	return p
 }
+
+// simplify leaves a garment one colour, and the cloth that paint can be.
+func (g *Garment) simplify(color string) {
+	g.Color = color
+	if g.Pattern != "" {
+		g.Pattern = "solid color"
+	}
+	switch {
+	case g.Type == "jeans":
+		g.Type, g.Material = "pants", "cotton"
+	case g.Material == "denim":
+		g.Material = "cotton"
+	case g.Material == "straw":
+		g.Material = "woven"
+	}
+}
+
+// simpleColors are those of simple people's clothes.
+var simpleColors = []string{"black", "white", "red", "blue", "green", "yellow"}
 
 func (p *Person) drawPose(r random) {
 	o := &p.pose
@@ -121,7 +162,7 @@ func (p *Person) drawHair(r random) {
 
 // dress chooses an outfit that can be seen as a whole: no caption names what the shot or
 // another garment hides.
-func (p *Person) dress(r random) {
+func (p *Person) dress(r random, simple bool) {
 	w := p.Worn
 	if p.arms() && r.chance(map[bool]int{true: 32, false: 6}[p.female()]) {
 		w[prompt.OnePiece] = p.onePiece(r)
@@ -129,12 +170,14 @@ func (p *Person) dress(r random) {
 		w[prompt.Top] = p.top(r)
 		p.under[prompt.Bottom] = p.bottom(r)
 	}
-	if r.chance(24) {
+	if !simple && r.chance(24) {
 		p.coat(r)
 	}
 	p.footwear(r)
 	p.headwear(r)
-	p.accessories(r)
+	if !simple {
+		p.accessories(r)
+	}
 	if p.Shot == "headshot" && (w[prompt.Coat] != nil || w[prompt.Headscarf] != nil) {
 		// Too little is seen of what is beneath.
 		p.under[prompt.Top] = w[prompt.Top]

@@ -26,7 +26,7 @@ func Sheet(o Options) (*image.NRGBA, error) {
 	sheet := image.NewNRGBA(image.Rect(0, 0, columns*(o.Width+gap)-gap, rows*(o.Height+gap)-gap))
 	draw.Draw(sheet, sheet.Rect, image.White, image.Point{}, draw.Src)
 	for i := range n {
-		d, err := Draw(o.Seed, uint64(i)).Render(o.Style, o.Width, o.Height)
+		d, err := o.person(i).Render(o.Style, o.Width, o.Height)
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ func dataDolls(ctx context.Context, e *environment, args []string) error {
 	fs.Uint64Var(&o.Seed, "seed", 0, "everything follows from it")
 	size := fs.String("size", "128", "pixels a side, or WIDTHxHEIGHT")
 	style := fs.String("style", string(dolls.Shaded), "shaded: figures with light and outlines; pixel: pixel art on a grid of 64")
+	fs.BoolVar(&o.Simple, "simple", false, "few shots, backgrounds, garments and colours, nothing patterned: what a small model learns first")
 	sheet := fs.String("sheet", "", fmt.Sprintf("a .png to look at: the first %d people side by side", dolls.SheetPeople))
 	if err := parse(e, fs, args, "OUT"); err != nil {
 		return helped(err)
