@@ -63,7 +63,7 @@ func convert(g *onnx.Graph, v *onnx.Value, to tensor.DType) *onnx.Value {
 
 // Backward adds to g the nodes that compute the derivatives of a plan, and
 // returns these in the order of plan.By. Nodes that turned out not to be needed
-// are not among them.
+// are not among them. After an error g is of no more use.
 func Backward(g *onnx.Graph, plan Plan) ([]*onnx.Value, error) {
 	if err := g.Err(); err != nil {
 		return nil, err

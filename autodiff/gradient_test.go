@@ -146,6 +146,46 @@ func TestAttentionEqualsTheFusedOne(t *testing.T) {
 	}
 }
 
+// TestOnlyWhatIsWanted: with frozen weights nothing of their gradients is written,
+// and what lies before the first value that is derived by is not gone through.
+func TestOnlyWhatIsWanted(t *testing.T) {
+	build := func() (*onnx.Graph, *onnx.Value, []*onnx.Value) {
+		g := onnx.NewGraph("adapted")
+		h := convOf(g, g.Input("x", f32, rows, n(2), height, width), 3, 3, 3, true, []int64{1, 1}, 1, 1, 1, 1)
+		h = g.Transpose(g.SiLU(h), 0, 2, 3, 1)
+		h = g.Reshape(h, onnx.Rest(), onnx.Num(3))
+		// A frozen linear layer with a factor of low rank beside it.
+		down, up := g.Input("down", f32, n(2), n(3)), g.Input("up", f32, n(4), n(2))
+		y := g.Add(g.Linear(h, g.Param("frozen", 4, 3), g.Param("bias", 4)), g.Linear(g.Linear(h, down, nil), up, nil))
+		loss := g.Sum(g.Reshape(g.Mul(y, y), onnx.Rest()), true, 0)
+		g.Result("loss", loss)
+		return g, loss, []*onnx.Value{down, up}
+	}
+	plain, _, _ := build()
+	g, loss, by := build()
+	before := count(g, "Gemm")
+	gradients, err := Gradient(g, loss, by...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range gradients {
+		g.Result(gradientOf(by[i].Name), v)
+	}
+	for op, want := range map[string]int{"Gemm": before + 3, "Conv": 1, "Pad": 0, "QuickGelu": 1, "Sigmoid": 0} {
+		if have := count(g, op); have != want {
+			t.Errorf("%d of %s, want %d", have, op, want)
+		}
+	}
+	values, symbols := draw(t, g, rand.New(rand.NewPCG(16, 1)))
+	got := evaluate(t, g, values)
+	for _, v := range by {
+		want := differences(t, values[v.Name], func() float64 { return evaluate(t, plain, values)["loss"].Float64()[0] })
+		if off := distance(got[gradientOf(v.Name)].Float64(), want); !(off < 1e-7) {
+			t.Errorf("%v: by %s: %.2g from central differences", symbols, v.Name, off)
+		}
+	}
+}
+
 // TestHeadsByGroups: how many heads are derived at a time changes no result.
 func TestHeadsByGroups(t *testing.T) {
 	for _, wanted := range [][]string{{"q", "k", "v"}, {"k"}, {"v"}, {"q", "v"}} {
