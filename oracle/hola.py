@@ -2,7 +2,8 @@
 
 Writes train/testdata/hola.json. A case is a batch of captions' token spans and parsing maps, the options, and supervised layers. Logits
 are noise (see networks.py), attention probabilities their softmax; loss and the gradients by the logits and the probabilities are those of
-float64.
+float64. Then train/testdata/holanet.json: whole UNets, their loss alpha * mean squared error + beta * HOLA on the layers of stride 16, and
+every weight's gradient as gradients.py has it.
 
     python3 oracle/hola.py
 
@@ -18,6 +19,7 @@ import warnings
 import torch
 import torch.nn.functional as F
 
+import gradients
 import networks
 import zoo
 
@@ -163,14 +165,81 @@ def run(i, row):
     return {"options": chosen, "height": height, "width": width, "tokens": tokens, "loss": loss.item(), "samples": samples, "layers": described}
 
 
+# Model, what picks the layers, options, alpha and beta, latent size, timesteps, kinds of samples.
+NETWORKS = [
+    ("tiny-sd", ("down_blocks.1.", "up_blocks.2."), options(), 0.1, 50.0, (5, 7), [21, 801], ["full", "full"]),
+    ("tiny-sdxl", ("down_blocks.1.", "up_blocks.1."), options("paper", "average", "area", "ignore"), 1.0, 2.0, (6, 4), [500, 3], ["full", "dropped"]),
+]
+TOKENS = 17
+
+
+class Recorder:
+    """An attention processor that keeps the probabilities."""
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
+        def heads(x):
+            return x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+
+        q, k, v = heads(attn.to_q(hidden_states)), heads(attn.to_k(encoder_hidden_states)), heads(attn.to_v(encoder_hidden_states))
+        self.probabilities = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
+        return attn.to_out[0]((self.probabilities @ v).transpose(1, 2).flatten(-2))
+
+
+def network(row):
+    model, prefixes, chosen, alpha, beta, (height, width), timesteps, kinds = row
+    g = torch.Generator().manual_seed(zoo.seed_of(f"holanet/{model}"))
+    samples = [sample(g, height * PIXELS, width * PIXELS, TOKENS, k) for k in kinds]
+    unet = zoo.load(model, "unet").double()
+    recorders = {}
+    for name, module in unet.named_modules():
+        if name.endswith("attn2") and name.startswith(prefixes):
+            recorders[name] = Recorder()
+            module.set_processor(recorders[name])
+    rows = len(timesteps)
+    shapes = {"sample": (rows, unet.config.in_channels, height, width), "encoder_hidden_states": (rows, TOKENS, unet.config.cross_attention_dim)}
+    added, ids = None, {}
+    if unet.config.addition_embed_type:
+        shapes["text_embeds"] = (rows, unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim)
+        ids = {"time_ids": networks.TIME_IDS[:rows]}
+    noise = {k: gradients.spec("holanet/" + model, k, *v) for k, v in shapes.items()}
+    made = {k: networks.tensor(v).double() for k, v in noise.items()}
+    if ids:
+        added = {"text_embeds": made["text_embeds"], "time_ids": torch.tensor(ids["time_ids"], dtype=torch.float64)}
+    out = unet(made["sample"], torch.tensor(timesteps, dtype=torch.float32), made["encoder_hidden_states"], added_cond_kwargs=added).sample
+    target = gradients.spec("holanet/" + model, "target", *out.shape)
+    size = map_size(height * PIXELS, width * PIXELS, 16)
+    part = hola([r.probabilities for r in recorders.values()], samples, [size] * len(recorders), chosen)
+    loss = alpha * F.mse_loss(out, networks.tensor(target).double()) + beta * part
+    loss.backward()
+    named = {zoo.canonical("unet", k): p.grad for k, p in unet.named_parameters() if p.grad is not None}
+    return {
+        "name": "holanet/" + model, "model": model, "options": chosen, "alpha": alpha, "beta": beta, "height": height * PIXELS, "width": width * PIXELS,
+        "tokens": TOKENS, "timesteps": timesteps, **ids, "noise": noise, "target": target, "supervised": list(recorders), "samples": samples,
+        "hola": part.item(), "loss": loss.item(), "norm": sum(float(g.norm()) ** 2 for g in named.values()) ** 0.5,
+        "gradients": {
+            k: [float(f"{v:.8g}") for v in [float(g.norm()), *(float((gradients.direction("holanet/" + model, k, i, g.shape).double() * g).sum()) for i in range(4))]]
+            for k, g in named.items()
+        },
+    }
+
+
+def write(name, cases):
+    versions = json.dumps(zoo.versions())
+    rows = ",\n".join("    " + json.dumps(c) for c in cases)
+    (OUT / name).write_text(f'{{\n  "versions": {versions},\n  "cases": [\n{rows}\n  ]\n}}\n')
+
+
 def main():
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     OUT.mkdir(parents=True, exist_ok=True)
     cases = [run(i, row) for i, row in enumerate(CASES)]
-    text = '{\n  "versions": ' + json.dumps({"torch": torch.__version__.partition("+")[0]}) + ',\n  "cases": [\n'
-    (OUT / "hola.json").write_text(text + ",\n".join("    " + json.dumps(c) for c in cases) + "\n  ]\n}\n")
+    write("hola.json", cases)
     print(f"{len(cases)} cases, losses {[round(c['loss'], 5) for c in cases]}")
+    cases = [network(row) for row in NETWORKS]
+    write("holanet.json", cases)
+    for c in cases:
+        print(f"{c['name']}: HOLA {c['hola']:.6g} of {c['loss']:.6g}, {len(c['supervised'])} layers, {len(c['gradients'])} gradients")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 package train
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,16 +32,8 @@ type optimizerCase struct {
 // TestStepsEqualPyTorch makes twenty steps, some of them clipped, and compares how far
 // the weights and their average went.
 func TestStepsEqualPyTorch(t *testing.T) {
-	data, err := os.ReadFile("testdata/adamw.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fixture struct{ Cases []optimizerCase }
-	if err := json.Unmarshal(data, &fixture); err != nil || len(fixture.Cases) == 0 {
-		t.Fatalf("%d cases: %v", len(fixture.Cases), err)
-	}
 	draw := func(dst []float32, seed uint64) { diffusion.NewNoise(seed).Normal(dst) }
-	for i, c := range fixture.Cases {
+	for i, c := range cases[optimizerCase](t, "adamw.json") {
 		o := AdamW{c.Beta1, c.Beta2, c.Epsilon, c.WeightDecay, c.MaxNorm}
 		var all []Weights
 		var start, average, values [][]float32

@@ -1,11 +1,9 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -19,24 +17,11 @@ import (
 
 // lossCase is one of oracle/hola.py.
 type lossCase struct {
-	Options struct {
-		Reduction Reduction
-		Heads     Heads
-		Resize    Resize
-		Maskless  Maskless
-	}
+	Options               optionsCase
 	Height, Width, Tokens int
 	Loss                  float64
-	Samples               []struct {
-		Height, Width int
-		Map           []int
-		Groups        []struct {
-			Tokens     [2]int
-			Labels     []int
-			Foreground bool
-		}
-	}
-	Layers []struct {
+	Samples               samplesCase
+	Layers                []struct {
 		Stride int64
 		Logits struct {
 			Shape []int64
@@ -47,14 +32,38 @@ type lossCase struct {
 	}
 }
 
-func (c lossCase) batch() (batch []Sample) {
+type optionsCase struct {
+	Reduction Reduction
+	Heads     Heads
+	Resize    Resize
+	Maskless  Maskless
+}
+
+func (c optionsCase) hola(alpha, beta float64) HOLA {
+	return HOLA{
+		Alpha: alpha, Beta: beta, Reduction: c.Reduction, Strides: []int64{16},
+		Heads: c.Heads, Resize: c.Resize, Maskless: c.Maskless,
+	}
+}
+
+type samplesCase []struct {
+	Height, Width int
+	Map           []int
+	Groups        []struct {
+		Tokens     [2]int
+		Labels     []int
+		Foreground bool
+	}
+}
+
+func (c samplesCase) batch() (batch []Sample) {
 	labels := func(in []int) (out []uint8) {
 		for _, l := range in {
 			out = append(out, uint8(l))
 		}
 		return out
 	}
-	for _, s := range c.Samples {
+	for _, s := range c {
 		sample := Sample{Map: ParsingMap{s.Width, s.Height, labels(s.Map)}}
 		for _, g := range s.Groups {
 			sample.Groups = append(sample.Groups, Group{g.Tokens, labels(g.Labels), g.Foreground})
@@ -62,19 +71,6 @@ func (c lossCase) batch() (batch []Sample) {
 		batch = append(batch, sample)
 	}
 	return batch
-}
-
-func lossCases(t *testing.T) []lossCase {
-	t.Helper()
-	data, err := os.ReadFile("testdata/hola.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fixture struct{ Cases []lossCase }
-	if err := json.Unmarshal(data, &fixture); err != nil || len(fixture.Cases) == 0 {
-		t.Fatalf("%d cases: %v", len(fixture.Cases), err)
-	}
-	return fixture.Cases
 }
 
 // grid is the number of positions of maps of a stride over latents of 8 pixels.
@@ -89,12 +85,9 @@ func grid(stride int64) onnx.Dim {
 // TestEqualsPyTorch compares loss and gradients with the formulas in PyTorch.
 func TestEqualsPyTorch(t *testing.T) {
 	rt := openRuntime(t)
-	for i, c := range lossCases(t) {
+	for i, c := range cases[lossCase](t, "hola.json") {
 		t.Run(fmt.Sprintf("%d %v", i, c.Options), func(t *testing.T) {
-			o := HOLA{
-				Alpha: 1, Beta: 1, Reduction: c.Options.Reduction, Strides: []int64{16},
-				Heads: c.Options.Heads, Resize: c.Options.Resize, Maskless: c.Options.Maskless,
-			}
+			o := c.Options.hola(1, 1)
 			g := onnx.NewGraph("hola")
 			given := map[string]ort.Tensor{}
 			var layers []Layer
@@ -124,7 +117,7 @@ func TestEqualsPyTorch(t *testing.T) {
 			for j, v := range gradients {
 				g.Result(fmt.Sprint("by ", j), v)
 			}
-			targets, err := o.Targets(c.batch(), Shape{c.Height, c.Width, 8, c.Tokens}, layers)
+			targets, err := o.Targets(c.Samples.batch(), Shape{c.Height, c.Width, 8, c.Tokens}, layers)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,37 +2,13 @@ package train
 
 import (
 	"fmt"
-	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"cosmicman/autodiff"
-	"cosmicman/diffusion"
-	"cosmicman/model"
-	"cosmicman/newmodel/fill"
 	"cosmicman/onnx"
 	"cosmicman/ort"
-	"cosmicman/tensor"
 )
-
-func unet(t *testing.T, name string) *onnx.Graph {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("../testdata/zoo", name, "unet", "config.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := model.ParseUNet(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := model.UNet(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
 
 // TestWhatIsSupervised: stride 16 is what the published code picks.
 func TestWhatIsSupervised(t *testing.T) {
@@ -82,11 +58,54 @@ func TestWhatIsSupervised(t *testing.T) {
 	}
 }
 
+// TestLayersOfTrainedNetworks: layers are found whatever is done to the projection of
+// their keys, and where the block's first attention looks at the text, it is one too.
+func TestLayersOfTrainedNetworks(t *testing.T) {
+	plain := unet(t, "tiny-sd")
+	free, err := onnx.Free(plain, func(string) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	lowRank, err := onnx.Rewrite(plain, func(g *onnx.Graph, n *onnx.Node, in []*onnx.Value) *onnx.Value {
+		key, ok := "", false
+		if n.Op.Name == "Gemm" {
+			key, ok = strings.CutSuffix(in[1].Name, ".to_k.weight")
+		}
+		if !ok {
+			return nil
+		}
+		width, _ := in[0].Shape[1].Const()
+		out, _ := n.Output.Shape[1].Const()
+		delta := g.Linear(g.Linear(in[0], g.Param(key+".to_k.lora_A.weight", 2, width), nil), g.Param(key+".to_k.lora_B.weight", out, 2), nil)
+		return g.Add(delta, g.Linear(in[0], in[1], nil))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, g := range map[string]*onnx.Graph{"free": free, "low rank": lowRank} {
+		_, layers, err := DefaultHOLA().Supervise(g, 8)
+		if err != nil || len(layers) != 5 || layers[0].Name != "down_blocks.1.attentions.0.transformer_blocks.0.attn2" {
+			t.Errorf("%s: %d layers (%v), want 5", what, len(layers), err)
+		}
+	}
+	cross := unet(t, "odd-cross")
+	o := DefaultHOLA()
+	o.Layers = []string{"*.*.*.*.*.*.attn1"}
+	_, layers, err := o.Supervise(cross, 8)
+	if err != nil || len(layers) == 0 {
+		t.Errorf("attentions that only look at the text: %d (%v)", len(layers), err)
+	}
+	if _, _, err := o.Supervise(plain, 8); err == nil {
+		t.Error("an attention of the image to itself is supervised")
+	}
+}
+
 // TestMapsOfOddImages: maps have the size that convolutions of stride 2 leave.
 func TestMapsOfOddImages(t *testing.T) {
 	o := DefaultHOLA()
 	o.Strides = []int64{8, 16, 32, 64}
-	_, layers, err := o.Supervise(unet(t, "tiny-sd"), 8)
+	g := unet(t, "tiny-sd")
+	_, layers, err := o.Supervise(g, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,113 +121,38 @@ func TestMapsOfOddImages(t *testing.T) {
 	}
 }
 
-// TestSupervisedNetwork holds a UNet with supervised layers to the one without, and
-// its loss's gradient to central differences along the gradient; that of the values,
-// which the last supervised layer's attention does not depend on, is not there.
+// TestSupervisedNetwork holds a UNet with supervised layers to the one without. The
+// loss does not depend on the last supervised layer's values.
 func TestSupervisedNetwork(t *testing.T) {
 	rt := openRuntime(t)
-	o := DefaultHOLA()
-	const height, width, tokens = 40, 56, 77
-	batch := []Sample{
-		{Groups: []Group{{Tokens: [2]int{1, 4}, Foreground: true}, {Tokens: [2]int{5, 6}, Labels: []uint8{2, 4}}}, Map: rings(width, height)},
-		{},
-	}
 	plain := unet(t, "tiny-sd")
-	given := map[string]ort.Tensor{
-		"sample":                noise(1, 2, 4, height/8, width/8),
-		"timestep":              ort.Floats([]float32{21, 801}, 2),
-		"encoder_hidden_states": noise(2, 2, tokens, 32),
-	}
-	for _, p := range plain.Params {
-		var shape tensor.Shape
-		for _, d := range p.Shape {
-			n, _ := d.Const()
-			shape = append(shape, n)
-		}
-		n, _ := shape.Elements()
-		values := make([]float32, n)
-		fill.Tensor(values, fill.Key{Part: "unet", Name: p.Name}, shape)
-		given[p.Name] = ort.Floats(values, shape...)
-	}
-	want := evaluate(t, rt, plain, given)["output"].Float32()
-
+	given := weightsOf(plain)
+	given["sample"] = noise(1, 2, 4, 5, 7)
+	given["timestep"] = ort.Floats([]float32{21, 801}, 2)
+	given["encoder_hidden_states"] = noise(2, 2, 77, 32)
+	o := DefaultHOLA()
 	g, layers, err := o.Supervise(plain, 8)
 	if err != nil {
 		t.Fatal(err)
+	}
+	want := make([]float64, 2*4*5*7)
+	for i, v := range evaluate(t, rt, plain, given)["output"].Float32() {
+		want[i] = float64(v)
+	}
+	if off := distance(evaluate(t, rt, g, given)["output"].Float32(), want); !(off < 1e-5) {
+		t.Errorf("the supervised network is %.2g from the plain one", off)
 	}
 	loss, err := o.Loss(g, layers)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Result("loss", loss)
-	names := []string{"conv_in.weight", layers[0].Name + ".to_q.weight", layers[0].Name + ".to_k.weight", "up_blocks.2.attentions.2.transformer_blocks.0.attn2.to_k.weight"}
-	var by []*onnx.Value
-	for _, name := range names {
-		by = append(by, g.Param(name, given[name].Shape...))
-	}
-	if last := g.Param("up_blocks.2.attentions.2.transformer_blocks.0.attn2.to_v.weight", 64, 32); g.Err() == nil {
-		if _, err := autodiff.Gradient(g, loss, last); err == nil || !strings.Contains(err.Error(), "does not depend on") {
-			t.Errorf("the last layer's values have a gradient: %v", err)
+	last := "up_blocks.2.attentions.2.transformer_blocks.0.attn2"
+	for name, depends := range map[string]bool{".to_q.weight": true, ".to_k.weight": true, ".to_v.weight": false} {
+		_, err := autodiff.Gradient(g, loss, g.Param(last+name, given[last+name].Shape...))
+		if (err == nil) != depends {
+			t.Errorf("by %s: %v", last+name, err)
 		}
 	}
-	gradients, err := autodiff.Gradient(g, loss, by...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, v := range gradients {
-		g.Result("by "+names[i], v)
-	}
-	targets, err := o.Targets(batch, Shape{height, width, 8, tokens}, layers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range targets {
-		given[k] = v
-	}
-	ready := session(t, rt, g)
-	out := run(t, ready, given)
-	wide := make([]float64, len(want))
-	for i, v := range want {
-		wide[i] = float64(v)
-	}
-	if off := distance(out["output"].Float32(), wide); !(off < 1e-5) {
-		t.Errorf("the supervised network is %.2g from the plain one", off)
-	}
-	for _, name := range names {
-		slope := out["by "+name].Float32()
-		var square float64
-		for _, v := range slope {
-			square += float64(v) * float64(v)
-		}
-		if square == 0 {
-			t.Errorf("by %s: no gradient", name)
-			continue
-		}
-		// A step along the gradient that should change the loss by a 5000th.
-		step := float32(1e-4 * float64(out["loss"].Float32()[0]) / square)
-		at := given[name]
-		value := func(sign float32) float64 {
-			moved := make([]float32, len(slope))
-			for i, v := range at.Float32() {
-				moved[i] = v + sign*step*slope[i]
-			}
-			given[name] = ort.Floats(moved, at.Shape...)
-			return float64(run(t, ready, given)["loss"].Float32()[0])
-		}
-		got := (value(1) - value(-1)) / (2 * float64(step))
-		given[name] = at
-		if !(math.Abs(got/square-1) < 0.01) {
-			t.Errorf("by %s: the loss changes by %.6g along the gradient, whose square is %.6g", name, got, square)
-		}
-	}
-}
-
-// noise is a tensor of standard normal values.
-func noise(seed uint64, shape ...int64) ort.Tensor {
-	n, _ := tensor.Shape(shape).Elements()
-	values := make([]float32, n)
-	diffusion.NewNoise(seed).Normal(values)
-	return ort.Floats(values, shape...)
 }
 
 // rings is a parsing map of boxes within boxes, of labels 0 to 5 from the edge on.

@@ -1,12 +1,19 @@
 package train
 
 import (
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"cosmicman/diffusion"
+	"cosmicman/model"
+	"cosmicman/newmodel/fill"
 	"cosmicman/onnx"
 	"cosmicman/ort"
+	"cosmicman/tensor"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,6 +26,63 @@ func openRuntime(t *testing.T) *ort.Runtime {
 	}
 	t.Cleanup(func() { rt.Close() })
 	return rt
+}
+
+// cases reads what a script under oracle has written.
+func cases[T any](t *testing.T, file string) []T {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fixture struct{ Cases []T }
+	if err := json.Unmarshal(data, &fixture); err != nil || len(fixture.Cases) == 0 {
+		t.Fatalf("%s: %d cases: %v", file, len(fixture.Cases), err)
+	}
+	return fixture.Cases
+}
+
+// unet is a network of the zoo.
+func unet(t *testing.T, name string) *onnx.Graph {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("../testdata/zoo", name, "unet", "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := model.ParseUNet(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := model.UNet(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// weightsOf are the zoo's weights of a UNet, by name.
+func weightsOf(g *onnx.Graph) map[string]ort.Tensor {
+	weights := map[string]ort.Tensor{}
+	for _, p := range g.Params {
+		var shape tensor.Shape
+		for _, d := range p.Shape {
+			n, _ := d.Const()
+			shape = append(shape, n)
+		}
+		n, _ := shape.Elements()
+		values := make([]float32, n)
+		fill.Tensor(values, fill.Key{Part: "unet", Name: p.Name}, shape)
+		weights[p.Name] = ort.Floats(values, shape...)
+	}
+	return weights
+}
+
+// noise is a tensor of standard normal values.
+func noise(seed uint64, shape ...int64) ort.Tensor {
+	n, _ := tensor.Shape(shape).Elements()
+	values := make([]float32, n)
+	diffusion.NewNoise(seed).Normal(values)
+	return ort.Floats(values, shape...)
 }
 
 // session makes a graph ready on ONNX Runtime, its parameters among the inputs.
