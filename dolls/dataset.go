@@ -21,7 +21,7 @@ import (
 )
 
 // MaxCount is how many people one data set holds at most.
-const MaxCount = 10_000_000
+const MaxCount = 1_000_000
 
 // Options say what [Write] writes.
 type Options struct {

@@ -164,7 +164,7 @@ func TestWriteRefuses(t *testing.T) {
 		{used, func(*Options) {}, used + " is not empty, expected a new folder"},
 		{file, func(*Options) {}, file + " cannot be used: "},
 		{filepath.Join(file, "x"), func(*Options) {}, filepath.Join(file, "x")},
-		{"x", func(o *Options) { o.Count = 0 }, "count is 0, expected 1 to 10000000"},
+		{"x", func(o *Options) { o.Count = 0 }, "count is 0, expected 1 to 1000000"},
 		{"x", func(o *Options) { o.Width = 5 }, "size is 5x24, expected 16 to 4096 pixels a side"},
 		{"x", func(o *Options) { o.Style = "oil" }, `style is "oil", expected shaded or pixel`},
 	} {
