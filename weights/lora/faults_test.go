@@ -60,7 +60,7 @@ func TestFaults(t *testing.T) {
 		"alpha is text":  {pair, map[string]string{settingsKey: `{"unet.lora_alpha": "x"}`}, []string{settingsKey, "unet."}},
 		"use_dora":       {pair, map[string]string{settingsKey: `{"unet.use_dora": true}`}, []string{"use_dora"}},
 		"bad pattern":    {pair, map[string]string{settingsKey: `{"unet.alpha_pattern": {"(": 1}}`}, []string{"alpha_pattern", "regular expression"}},
-		"settings say 0": {pair, map[string]string{settingsKey: `{"unet.lora_alpha": 0}`}, []string{"lora_alpha", query}},
+		"settings say 0": {pair, map[string]string{settingsKey: `{"unet.lora_alpha": 0}`}, []string{settingsKey, query, "alpha is 0"}},
 		"another base":   {[]stored{{name: "lora_unet_input_blocks_4_1_proj_in.alpha"}}, map[string]string{"ss_base_model_version": "sdxl_base_v1-0"}, []string{"made for sdxl_base_v1-0"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -183,16 +183,23 @@ func (p *pieces) layer(m Module, s *settings) (Layer, error) {
 		return l, err
 	}
 	v, err := readNumber(*p[alpha])
-	switch {
-	case err != nil:
+	if err == nil {
+		err = checkAlpha(v)
+	}
+	if err != nil {
 		return l, fmt.Errorf("tensor %s: %w", show(p[alpha].Key), err)
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return l, fmt.Errorf("tensor %s: alpha is %v", show(p[alpha].Key), v)
-	case v == 0: // sd-scripts take it for the rank, diffusers for nothing at all
-		return l, fmt.Errorf("tensor %s: alpha is 0, which programs take for different things", show(p[alpha].Key))
 	}
 	l.Scale = v / float64(l.Rank)
 	return l, nil
+}
+
+// checkAlpha refuses numbers that are no alpha. Zero is one: sd-scripts take it
+// for the rank, diffusers for no change at all.
+func checkAlpha(v float64) error {
+	if x := math.Abs(v); x >= 1e-30 && x <= 1e30 { // float32 holds it over and times any rank
+		return nil
+	}
+	return fmt.Errorf("alpha is %v; a finite number other than 0 is expected, between 1e-30 and 1e30 without its sign", v)
 }
 
 // readNumber reads a tensor of one element.

@@ -115,8 +115,8 @@ func (s *settings) scale(m Module, rank int64) (float64, error) {
 	if i := slices.IndexFunc(c.patterns, func(p pattern) bool { return p.MatchString(m.Path) }); i >= 0 {
 		alpha, said = c.patterns[i].alpha, true
 	}
-	if alpha == 0 {
-		return 0, fmt.Errorf("metadata %s: lora_alpha of %s is 0", settingsKey, m)
+	if err := checkAlpha(alpha); err != nil {
+		return 0, fmt.Errorf("metadata %s: module %s: %w", settingsKey, m, err)
 	}
 	if said && c.RSLoRA {
 		return alpha / math.Sqrt(float64(rank)), nil
