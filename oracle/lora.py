@@ -43,8 +43,9 @@ def adapt(net, part, seed=0, **config):
     """Adds a LoRA whose factors are random numbers that follow from their names."""
     if config["target_modules"] == "every":
         layers = [k for k, m in net.named_modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))]
-        # One transformer in full, one module of each of the others.
-        layers = [k for k in layers if "transformer_blocks" not in k or "mid_block" in k or "blocks.0.attn1.to_q" in k]
+        # The middle's first transformer and resnets in full; of the others what is small, and one module of each transformer.
+        layers = [k for k in layers if "mid_block" in k and "transformer_blocks.1" not in k or "blocks.0.attn1.to_q" in k or
+                  not re.search(r"transformer_blocks|(up_blocks|down_blocks.1).*\.conv[12]$", k)]
         config = config | {"target_modules": layers}
     net.add_adapter(LoraConfig(init_lora_weights=False, **config))
     with torch.no_grad():
@@ -119,16 +120,17 @@ def kohya(family, states, alphas):
 
 def make():
     rank = {"r": 2, "lora_alpha": 2}
-    every = dict(target_modules="every", r=1, lora_alpha=1)
+    every = {"target_modules": "every", "r": 1, "lora_alpha": 1}
 
     # Today's format; ranks that differ.
     pipe = pipeline("sd")
     ranks = dict(r=2, lora_alpha=2, rank_pattern={"mid_block.*to_q": 3}, alpha_pattern={"mid_block.*to_q": 3})
-    made = tensors(pipe, dict(target_modules=ATTENTION, **ranks), dict(target_modules=TEXT, **rank))
+    made = tensors(pipe, dict(target_modules=["to_q", "to_out.0"], **ranks), dict(target_modules=TEXT, **rank))
     save(pipe, "sd-peft.safetensors", made)
     # The same tensors in the spellings before.
     plain = pipeline("sd")
-    made = tensors(plain, dict(target_modules=ATTENTION, **rank), dict(target_modules=TEXT, **rank), seed=1)
+    one = {"r": 1, "lora_alpha": 1}
+    made = tensors(plain, dict(target_modules=ATTENTION, **one), dict(target_modules=TEXT, **one), seed=1)
     save_file(
         {f"{p}.{k}": v.half().contiguous() for p, s in made.items() for k, v in convert_state_dict_to_diffusers(
             {zoo.canonical(p, k): v for k, v in s.items()}).items()}, OUT / "sd-lora.safetensors", metadata={"format": "pt"})
@@ -142,7 +144,7 @@ def make():
 
     # sd-scripts' format, everything in it: 1x1 and 3x3 convolutions, the embeddings of time.
     pipe = pipeline("sd")
-    made = tensors(pipe, every, dict(target_modules=TEXT, r=1, lora_alpha=1), seed=3)
+    made = tensors(pipe, every, dict(target_modules=TEXT, **one), seed=3)
     save_file({k: v.half() for k, v in kohya("sd", made, [0.5, 2, 1.5]).items()}, OUT / "sd-kohya.safetensors", metadata={"ss_network_module": "networks.lora"})
     pipe = pipeline("xl")
     made = tensors(pipe, every, dict(target_modules=TEXT, **rank), seed=4)
@@ -198,7 +200,7 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     make()
     deltas = {p.name: read(p.name[:2], p) for p in sorted(OUT.glob("*.safetensors"))}
-    lines = (f" {json.dumps(name)}: {{\n" + ",\n".join(f"  {json.dumps(m)}: {json.dumps(v)}" for m, v in d.items()) + "\n }"
+    lines = (f" {json.dumps(name)}: {{\n" + ",\n".join(f"  {json.dumps(m)}: [{v[0]:.9g}, {v[1]:.9g}]" for m, v in d.items()) + "\n }"
              for name, d in deltas.items())
     (OUT / "deltas.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
