@@ -124,7 +124,7 @@ func measure(what string) (int64, error) {
 		return 0, err
 	}
 	defer rt.Close()
-	s, err := newSession(rt, g, "")
+	s, err := newSession(rt, g, "", ort.Extended)
 	if err != nil {
 		return 0, err
 	}

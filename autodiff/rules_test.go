@@ -278,7 +278,7 @@ func session(t *testing.T, rt *ort.Runtime, g *onnx.Graph) *ort.Session {
 
 func profiledSession(t *testing.T, rt *ort.Runtime, g *onnx.Graph, profile string) *ort.Session {
 	t.Helper()
-	s, err := newSession(rt, g, profile)
+	s, err := newSession(rt, g, profile, ort.Extended)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +286,7 @@ func profiledSession(t *testing.T, rt *ort.Runtime, g *onnx.Graph, profile strin
 	return s
 }
 
-func newSession(rt *ort.Runtime, g *onnx.Graph, profile string) (*ort.Session, error) {
+func newSession(rt *ort.Runtime, g *onnx.Graph, profile string, level ort.Level) (*ort.Session, error) {
 	free, err := onnx.Free(g, func(string) bool { return true })
 	if err != nil {
 		return nil, err
@@ -295,7 +295,7 @@ func newSession(rt *ort.Runtime, g *onnx.Graph, profile string) (*ort.Session, e
 	if err != nil {
 		return nil, err
 	}
-	c := ort.SessionConfig{Name: g.Name, Model: model, Threads: 1, Profile: profile}
+	c := ort.SessionConfig{Name: g.Name, Model: model, Threads: 1, Profile: profile, Level: level}
 	for _, v := range free.Inputs {
 		c.Inputs = append(c.Inputs, v.Name)
 	}
