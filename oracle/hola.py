@@ -6,14 +6,18 @@ float64. Then train/testdata/holanet.json: whole UNets, their loss alpha * mean 
 every weight's gradient as gradients.py has it.
 
     python3 oracle/hola.py
+    python3 oracle/hola.py --sweep 200 --seed 1 --out FILE.json    # random cases; test with -run TestEqualsPyTorch -args -hola FILE.json
 
 The published code's form: for each sample, stack every group's token maps and their mean, take the squared error against the group's
 mask (resized bilinearly), the mean over positions and all stacked maps, then the mean over layers and heads, then over the samples
 that have a group. The paper's Eq. 3: 1/N sum over groups of (sum over the group's tokens |m_j - h|^2 + |mean_j m_j - h|^2).
 """
 
+import argparse
 import itertools
 import json
+import pathlib
+import random
 import warnings
 
 import torch
@@ -223,21 +227,40 @@ def network(row):
     }
 
 
-def write(name, cases):
+def write(path, cases):
     versions = json.dumps(zoo.versions())
     rows = ",\n".join("    " + json.dumps(c) for c in cases)
-    (OUT / name).write_text(f'{{\n  "versions": {versions},\n  "cases": [\n{rows}\n  ]\n}}\n')
+    path.write_text(f'{{\n  "versions": {versions},\n  "cases": [\n{rows}\n  ]\n}}\n')
+
+
+def random_case(rng):
+    chosen = options(
+        rng.choice(["authors", "paper", "per_group_mean"]), rng.choice(["per_head", "average"]),
+        rng.choice(["bilinear", "area", "nearest"]), rng.choice(["zero", "ignore"]),
+    )
+    kinds = [rng.choice(["full", "full", "full", "cut", "unmasked", "dropped"]) for _ in range(rng.randint(1, 3))]
+    layers = [(rng.choice([8, 16, 32, 64]), rng.randint(1, 3)) for _ in range(rng.randint(1, 3))]
+    return chosen, kinds, 8 * rng.randint(1, 12), 8 * rng.randint(1, 12), rng.randint(4, 77), layers
 
 
 def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("--sweep", type=int, default=0)
+    args.add_argument("--seed", type=int, default=0)
+    args.add_argument("--out", type=pathlib.Path, default=OUT / "hola.json")
+    args = args.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     OUT.mkdir(parents=True, exist_ok=True)
+    if args.sweep:
+        rng = random.Random(args.seed)
+        write(args.out, [run(f"{args.seed}/{i}", random_case(rng)) for i in range(args.sweep)])
+        return
     cases = [run(i, row) for i, row in enumerate(CASES)]
-    write("hola.json", cases)
+    write(args.out, cases)
     print(f"{len(cases)} cases, losses {[round(c['loss'], 5) for c in cases]}")
     cases = [network(row) for row in NETWORKS]
-    write("holanet.json", cases)
+    write(OUT / "holanet.json", cases)
     for c in cases:
         print(f"{c['name']}: HOLA {c['hola']:.6g} of {c['loss']:.6g}, {len(c['supervised'])} layers, {len(c['gradients'])} gradients")
 

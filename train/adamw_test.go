@@ -33,7 +33,7 @@ type optimizerCase struct {
 // the weights and their average went.
 func TestStepsEqualPyTorch(t *testing.T) {
 	draw := func(dst []float32, seed uint64) { diffusion.NewNoise(seed).Normal(dst) }
-	for i, c := range cases[optimizerCase](t, "adamw.json") {
+	for i, c := range cases[optimizerCase](t, "testdata/adamw.json") {
 		o := AdamW{c.Beta1, c.Beta2, c.Epsilon, c.WeightDecay, c.MaxNorm}
 		var all []Weights
 		var start, average, values [][]float32

@@ -1,9 +1,6 @@
 package train
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // EMA is an exponential moving average of weights, which starts fast: what diffusers'
 // EMAModel does by default.
@@ -26,7 +23,7 @@ func (e EMA) Update(update int, average, values [][]float32) error {
 	if !(e.Decay >= 0 && e.Decay < 1) {
 		return fmt.Errorf("ema.decay is %v, expected a number from 0 to below 1", e.Decay)
 	}
-	if update < 1 || update > math.MaxInt32 {
+	if update < 1 {
 		return fmt.Errorf("ema: update %d, expected 1 or a later one", update)
 	}
 	if len(average) != len(values) {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math"
@@ -14,6 +15,8 @@ import (
 	"cosmicman/ort"
 	"cosmicman/tensor"
 )
+
+var lossFile = flag.String("hola", "testdata/hola.json", "the `file` of cases by oracle/hola.py")
 
 // lossCase is one of oracle/hola.py.
 type lossCase struct {
@@ -85,7 +88,7 @@ func grid(stride int64) onnx.Dim {
 // TestEqualsPyTorch compares loss and gradients with the formulas in PyTorch.
 func TestEqualsPyTorch(t *testing.T) {
 	rt := openRuntime(t)
-	for i, c := range cases[lossCase](t, "hola.json") {
+	for i, c := range cases[lossCase](t, *lossFile) {
 		t.Run(fmt.Sprintf("%d %v", i, c.Options), func(t *testing.T) {
 			o := c.Options.hola(1, 1)
 			g := onnx.NewGraph("hola")

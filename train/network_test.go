@@ -41,7 +41,7 @@ type noiseCase struct {
 // every block computed anew and, the first, with everything kept, and compares with PyTorch.
 func TestNetworksEqualPyTorch(t *testing.T) {
 	rt := openRuntime(t)
-	for i, c := range cases[networkCase](t, "holanet.json") {
+	for i, c := range cases[networkCase](t, "testdata/holanet.json") {
 		for _, block := range []func(string) string{nil, model.Block} {
 			if i > 0 && block == nil {
 				continue // one network shows that both ways are equal; each takes seconds
