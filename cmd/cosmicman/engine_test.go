@@ -158,11 +158,11 @@ func TestUploadsThatCannotBeRead(t *testing.T) {
 		field, words string
 		start        worker.Start
 	}{
-		{"image", "image: is missing", worker.Start{Drawing: edited}},
+		{"image", "image is missing", worker.Start{Drawing: edited}},
 		{"image", "image is not a PNG", worker.Start{Drawing: edited, Init: []byte("text")}},
 		{"image", "image is empty", worker.Start{Drawing: edited, Init: []byte{}}},
 		{"mask", "mask is damaged or cut off", worker.Start{Drawing: edited, Init: file(50, 60), Mask: file(50, 60)[:70]}},
-		{"mask", "mask: is 60x50 pixels, expected 50x60", worker.Start{Drawing: edited, Init: file(50, 60), Mask: file(60, 50)}},
+		{"mask", "mask is 60x50 pixels, expected 50x60", worker.Start{Drawing: edited, Init: file(50, 60), Mask: file(60, 50)}},
 		{"strength", "strength is 0.25, which leaves none of 2 steps", worker.Start{Init: file(50, 60),
 			Drawing: drawingOf(func(d *job.Drawing) { d.Init, d.Strength = "in_a", 0.25 })}},
 	}
