@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"cosmicman/internal/spelling"
 )
 
 // Bounds of what a request may ask for.
@@ -140,7 +142,7 @@ func unknownField(name string, on routes) error {
 	best, distance := "", min(3, len(shown)/2+1)
 	for _, n := range names {
 		// image is a field of forms only, and images of JSON: one may be taken for the other.
-		if d := editDistance(strings.ToLower(shown), n); d < distance && n != shown {
+		if d := spelling.Distance(strings.ToLower(shown), n); d < distance && n != shown {
 			best, distance = n, d
 		}
 	}
@@ -149,27 +151,6 @@ func unknownField(name string, on routes) error {
 		hint = fmt.Sprintf("; did you mean %s?", best)
 	}
 	return invalid(shown, "unknown field %.60q%s", shown, hint)
-}
-
-// editDistance is Levenshtein's, in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // read takes a value in, or says what was expected.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"cosmicman/internal/spelling"
 )
 
 // member is one field of an object, as it was given.
@@ -105,7 +107,7 @@ func nearest(name string, names []string) string {
 	name = strings.ToLower(shown(name))
 	best, distance := "", max(2, len(name)/3)+1
 	for _, n := range names {
-		d := editDistance(name, n)
+		d := spelling.Distance(name, n)
 		if strings.HasPrefix(n, name) && len(name) >= 3 || strings.HasPrefix(name, n) && len(n) >= 3 {
 			d = min(d, 2)
 		}
@@ -114,25 +116,4 @@ func nearest(name string, names []string) string {
 		}
 	}
 	return best
-}
-
-// editDistance is Levenshtein's, in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

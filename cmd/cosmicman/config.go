@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"cosmicman/internal/spelling"
 )
 
 // Settings are flags that can also stand in the environment and in one YAML file. A flag on
@@ -218,30 +220,9 @@ func takes(f *flag.Flag, err error) string {
 func nearest(name string, names []string) string {
 	best, least := "", max(2, len(name)/3)+1
 	for _, n := range names {
-		if d := distance(name, n); d < least {
+		if d := spelling.Distance(name, n); d < least {
 			best, least = n, d
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's, of bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost++
-			}
-			last = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -54,7 +54,8 @@ const drawing = `
 	ort              <- tensor github.com/yalue/onnxruntime_go C
 
 	# Prompts, events, drawn people.
-	prompt           <- tokenizer
+	internal/spelling <-
+	prompt           <- tokenizer internal/spelling
 	picture          <- github.com/tetratelabs/wazero golang.org/x/sync
 	telemetry        <- job github.com/prometheus/client_golang github.com/prometheus/client_model github.com/prometheus/common go.opentelemetry.io/otel
 	dolls            <- prompt artifact github.com/parquet-go/parquet-go golang.org/x/sync
