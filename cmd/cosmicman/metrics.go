@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -103,15 +102,4 @@ func glance(q scheduler.Operator) func(context.Context) (telemetry.QueueGlance, 
 		}
 		return g, nil
 	}
-}
-
-// closeTraces sends what is left. A collector that is not there is no fault of the
-// program's.
-func closeTraces(t *telemetry.Traces, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if err := t.Close(ctx); err != nil {
-		log.Warn("the last traces were not sent: " + err.Error())
-	}
-	return nil
 }

@@ -103,7 +103,7 @@ func (s *server) run(ctx context.Context) (err error) {
 	if s.traces, err = telemetry.NewTraces(ctx, s.e.getenv, "cosmicman"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeTraces(s.traces, s.log)) }()
+	defer closeTraces(s.traces, s.log)
 	s.meter = telemetry.NewMetrics()
 	observe := telemetry.Tee(telemetry.Log(s.log), s.totals.Observe, s.meter.Observe)
 	st, err := s.store.open(ctx, observe)

@@ -238,7 +238,7 @@ func work(ctx context.Context, e *environment, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeTraces(traces, log)) }()
+	defer closeTraces(traces, log)
 	meter := telemetry.NewMetrics()
 	count := meter.Observe
 	if s.redis == "" { // whoever keeps the queue counts them
