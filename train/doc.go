@@ -6,4 +6,7 @@
 // looks at (layers.go), the graph (hola.go), and what a batch's captions and
 // parsing maps ask of it (targets.go, mask.go). [AdamW] and [EMA] are the arithmetic
 // of a step (adamw.go, ema.go).
+//
+// A [Task] is what a run teaches, and package loop repeats it; [Chance] is where all
+// random choices of a run come from.
 package train

@@ -61,8 +61,14 @@ const drawing = `
 	dolls            <- prompt artifact github.com/parquet-go/parquet-go golang.org/x/sync
 
 	# Two engines on the same layers. Neither knows the other, nor who calls.
-	inference        <- model weights ort diffusion prompt picture artifact job
-	train            <- model weights ort diffusion prompt artifact job autodiff dolls
+	inference        <- model weights weights/lora ort diffusion prompt picture artifact job
+	train            <- model weights weights/lora ort diffusion prompt artifact autodiff
+	train/dataset    <- train picture github.com/parquet-go/parquet-go golang.org/x/sync
+	train/encode     <- train picture golang.org/x/sync
+	train/loop       <- train
+	train/journal    <- train/loop picture
+	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel
+	planned train/dataset train/encode train/loop train/journal train/recipe
 
 	# Two ways in. Neither knows a tensor.
 	scheduler           <- job
@@ -77,7 +83,7 @@ const drawing = `
 	api              <- job prompt picture openapi github.com/labstack/echo github.com/swaggo/files golang.org/x/time
 
 	# The wiring.
-	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train newmodel dolls weights/hub github.com/goccy/go-yaml github.com/labstack/echo github.com/prometheus/client_golang
+	cmd/cosmicman    <- api scheduler scheduler/localq scheduler/redisq scheduler/socket scheduler/worker scheduler/sim telemetry inference train/recipe train newmodel dolls weights/hub github.com/goccy/go-yaml github.com/labstack/echo github.com/prometheus/client_golang
 
 	# Rules as tests.
 	internal/policy  <-
