@@ -65,10 +65,11 @@ const drawing = `
 	train            <- model weights weights/lora ort diffusion prompt artifact autodiff
 	train/dataset    <- train picture github.com/parquet-go/parquet-go golang.org/x/sync
 	train/encode     <- train picture golang.org/x/sync
-	train/loop       <- train
+	train/checkpoint <- weights
+	train/loop       <- train train/checkpoint
 	train/journal    <- train/loop picture
 	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel
-	planned train/dataset train/encode train/loop train/journal train/recipe
+	planned train/dataset train/encode train/checkpoint train/journal train/recipe
 
 	# Two ways in. Neither knows a tensor.
 	scheduler           <- job
