@@ -169,7 +169,7 @@ func TestAdaptPicks(t *testing.T) {
 	for _, v := range g.Inputs[len(plain.Inputs):] {
 		got = append(got, v.Name+" "+v.Shape.String())
 	}
-	if len(got) < 5 || got[0] != "adapter_slot [rows]" || !strings.HasSuffix(got[1], ".attn2.to_k.lora_A [slots, 32, rank]") || !strings.HasSuffix(got[2], ".attn2.to_k.lora_B [slots, rank, 16]") {
+	if len(got) < 5 || got[0] != "adapter_slot [rows]" || !strings.HasSuffix(got[1], ".attn2.to_k.lora_A [slots, 32, rank]") || !strings.HasSuffix(got[2], ".attn2.to_k.lora_B [slots, rank, 32]") {
 		t.Errorf("the further inputs are %q", got)
 	}
 	if none, err := Adapt(plain, func(Module) bool { return false }); err != nil || len(none.Inputs) != len(plain.Inputs) {
