@@ -68,8 +68,8 @@ const drawing = `
 	train/checkpoint <- weights
 	train/loop       <- train train/checkpoint
 	train/journal    <- train/loop picture
-	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel
-	planned train/dataset train/encode train/checkpoint train/journal train/recipe
+	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel internal/spelling
+	planned train/dataset train/encode train/checkpoint train/journal
 
 	# Two ways in. Neither knows a tensor.
 	scheduler           <- job

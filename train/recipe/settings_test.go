@@ -1,0 +1,177 @@
+package recipe
+
+import (
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"cosmicman/train"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// ready is a configuration without a fault.
+func ready(t Teach) Config {
+	c := Default(t)
+	c.Model, c.Output, c.Data = "model", "out", []Source{{Path: "images", Repeats: 1, Weight: 1}}
+	return c
+}
+
+func TestDefaultsAreFaultless(t *testing.T) {
+	for _, teach := range []Teach{TeachLoRA, TeachUNet, TeachVAE, TeachText} {
+		c := ready(teach)
+		if err := c.Check(); err != nil {
+			t.Errorf("%s: %v", teach, err)
+		}
+	}
+}
+
+// TestSettingsKeepTheirValues sets every setting to what it says it is, and to another
+// value, so that none is bound to another's field.
+func TestSettingsKeepTheirValues(t *testing.T) {
+	c := ready(TeachLoRA)
+	before := map[string]string{}
+	for _, s := range c.Settings() {
+		before[s.Key] = strings.Join(s.Values(), "\n")
+		if err := s.Set(s.Values()...); err != nil {
+			t.Errorf("%s does not take its own value: %v", s.Key, err)
+		}
+	}
+	if len(before) != len(c.Settings()) {
+		t.Fatal("two settings have one name")
+	}
+	other := map[string]string{"teach": "unet", "captions.shuffle": "false"}
+	for _, s := range c.Settings() {
+		value := other[s.Key]
+		if value == "" {
+			switch {
+			case s.Type == AsTruth:
+				value = map[string]string{"true": "false", "false": "true"}[s.Values()[0]]
+			case strings.Contains(s.Takes, " or ") && s.Type == AsText && !strings.Contains(s.Takes, "such as"):
+				names := strings.FieldsFunc(strings.Replace(s.Takes, " or ", ", ", 1), func(r rune) bool { return r == ',' })
+				value = strings.TrimSpace(names[len(names)-1])
+				if value == s.Values()[0] {
+					value = strings.TrimSpace(names[0])
+				}
+			default:
+				value = "37"
+			}
+		}
+		if err := s.Set(value); err != nil {
+			t.Errorf("%s does not take %q: %v", s.Key, value, err)
+		}
+		for _, o := range c.Settings() {
+			now, was := strings.Join(o.Values(), "\n"), before[o.Key]
+			if changed := now != was; changed != (o.Key == s.Key) {
+				t.Errorf("%s was set to %q: %s went from %q to %q", s.Key, value, o.Key, was, now)
+			}
+			before[o.Key] = now
+		}
+	}
+}
+
+func TestSettingsRefuse(t *testing.T) {
+	c := ready(TeachLoRA)
+	for _, x := range []struct{ key, value, want string }{
+		{"lora.rank", "many", `lora.rank is "many", expected a whole number`},
+		{"lora.rank", "1.5", `lora.rank is "1.5", expected a whole number`},
+		{"learning-rate", "NaN", `learning-rate is "NaN", expected a number`},
+		{"recompute", "perhaps", `recompute is "perhaps", expected true or false`},
+		{"teach", "loar", `teach is "loar", expected lora, unet, vae or text; did you mean lora?`},
+		{"images.size", "512x", `images.size is "512x", expected pixels a side`},
+		{"memory", "12Q", `memory is "12Q", expected bytes`},
+		{"memory", "9999999T", `memory is "9999999T", expected bytes`},
+		{"seed", "-1", `seed is "-1", expected a whole number from 0 to 2^64-1`},
+		{"hola.strides", "x", `hola.strides holds "x", expected whole numbers`},
+		{"data", `{"path": "a", "repeat": 2}`, `data has no setting "repeat"; did you mean repeats?`},
+		{"data", `{"path": "a", "repeats": "x"}`, "data has repeats that is a string, expected a whole number"},
+		{"data", `{"repeats": 2}`, "data holds a source without a path"},
+		{"data", `{"path"`, "expected a folder or a JSON object"},
+	} {
+		for _, s := range c.Settings() {
+			if s.Key != x.key {
+				continue
+			}
+			if err := s.Set(x.value); err == nil || !strings.Contains(err.Error(), x.want) {
+				t.Errorf("%s: %v, want %q", x.key, err, x.want)
+			}
+		}
+	}
+	if s := c.Settings()[0]; s.Set("a", "b") == nil {
+		t.Error("two models were taken")
+	}
+}
+
+// TestCheckNamesEveryFault breaks many settings at once.
+func TestCheckNamesEveryFault(t *testing.T) {
+	c := Default(TeachLoRA)
+	c.Data = []Source{{Path: "a", Repeats: 0, Weight: 1, Prior: true}, {Path: "./a", Repeats: 1, Weight: math.NaN(), Prior: true}}
+	c.HeldOut = 2.5
+	c.Images.Width = 512
+	c.Images.MaxRatio = math.NaN()
+	c.Images.Flip = 2
+	c.Maps.Suffix, c.Maps.Folder = ".seg.png", "maps"
+	c.Dropout.Share = -1
+	c.HOLA.Alpha = math.Inf(1)
+	c.LoRA.Rank = 0
+	c.LoRA.Targets = []string{"attention", "to_q", "[", "atention"}
+	c.Steps, c.Batch, c.Accumulate, c.LearningRate = 0, 0, 0, 0
+	c.Optimizer.Beta1, c.Optimizer.WeightDecay = 1, -1
+	c.EMA = 1
+	c.Checkpoint.Keep = 0
+	c.Samples.Steps = 0
+	c.Ahead = 0
+	err := c.Check()
+	if err == nil {
+		t.Fatal("nothing was wrong")
+	}
+	for _, want := range []string{
+		"model is missing", "output is missing", "data: a has repeats 0", "data: ./a is given twice", "has weight NaN", "all sources are prior",
+		"held-out is 2.5", "images.size is 512x0", "images.max-ratio is NaN", "images.flip is 2, expected 0 to 1", "maps.suffix and maps.folder exclude",
+		"dropout.share is -1", "hola.alpha is +Inf", "lora.rank is 0", "lora.targets holds attention, expected it alone", `lora.targets holds "[", which is no pattern`,
+		`lora.targets holds "atention", expected attention, transformer, all or patterns of modules' names such as *.attn2.*; did you mean attention?`,
+		"steps is 0", "batch is 0", "accumulate is 0", "learning-rate is 0, expected a number above 0", "optimizer.beta1 is 1", "optimizer.weight-decay is -1",
+		"ema is 1", "checkpoint.keep is 0", "samples.steps is 0", "ahead is 0",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in:\n%v", want, err)
+		}
+	}
+}
+
+func TestSourcesAsTheyAreWritten(t *testing.T) {
+	for _, s := range []Source{
+		{Path: "a folder", Repeats: 1, Weight: 1},
+		{Path: "a", Repeats: 3, Weight: 0.5, Prior: true, Trigger: `photo of "sks", a person`, Caption: "a person"},
+		{Path: "{odd}", Repeats: 1, Weight: 1},
+	} {
+		got, wrong := parseSource(s.String())
+		if wrong != "" || !reflect.DeepEqual(got, s) {
+			t.Errorf("%s became %+v, %s", s, got, wrong)
+		}
+	}
+}
+
+func TestSplitNamesWhatMayChange(t *testing.T) {
+	c := ready(TeachLoRA)
+	fixed, free := c.Split()
+	for _, key := range []string{"steps", "samples.prompts", "checkpoint.every", "output"} {
+		if _, is := free[key]; !is {
+			t.Errorf("%s may not change", key)
+		}
+	}
+	for _, key := range []string{"seed", "batch", "lora.rank", "hola.strides", "data"} {
+		if _, is := fixed[key]; !is {
+			t.Errorf("%s may change", key)
+		}
+	}
+	if _, is := fixed["vae.loss"]; is {
+		t.Error("what does not apply is part of a run")
+	}
+	if c.HOLA.Reduction != train.ByAuthors {
+		t.Error("the default is not the published code's")
+	}
+}
