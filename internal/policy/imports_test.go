@@ -69,7 +69,7 @@ const drawing = `
 	train/loop       <- train train/checkpoint
 	train/journal    <- train/loop picture
 	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel internal/spelling
-	planned train/dataset train/encode train/checkpoint train/journal
+	planned train/dataset train/encode train/journal
 
 	# Two ways in. Neither knows a tensor.
 	scheduler           <- job
