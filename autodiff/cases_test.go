@@ -147,6 +147,9 @@ func sliced(g *onnx.Graph, x *onnx.Value, starts, ends, along, steps []int64) *o
 var forms = map[string][]form{
 	"Add": arithmetic("Add"), "Sub": arithmetic("Sub"), "Mul": arithmetic("Mul"), "Div": arithmetic("Div"),
 	"Sin": {unary("Sin")}, "Cos": {unary("Cos")}, "Exp": {unary("Exp")}, "Erf": {unary("Erf")}, "Sigmoid": {unary("Sigmoid")},
+	"Softplus":  {unary("Softplus")},
+	"Abs":       {unary("Abs")},
+	"Clip":      {func(g *onnx.Graph) *onnx.Value { return g.Clip(g.Input("x", f32, rows, width), -0.7, 0.4) }},
 	"Sqrt":      {func(g *onnx.Graph) *onnx.Value { return g.Sqrt(g.Input("positive", f32, rows, width)) }},
 	"Gelu":      {unary("Gelu"), unary("Gelu", "approximate", "none"), unary("Gelu", "approximate", "tanh")},
 	"QuickGelu": {unary("QuickGelu"), unary("QuickGelu", "alpha", float32(1)), unary("QuickGelu", "alpha", float32(0.5))},

@@ -12,7 +12,7 @@ import (
 type rule func(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value
 
 // none marks operators through which nothing is differentiated: their results
-// are integers or truth values.
+// are integers or truth values, or change in steps.
 var none rule
 
 // rules has one entry a row of the operator table.
@@ -26,10 +26,14 @@ var rules = map[string]rule{
 	"Exp":                   expRule,
 	"Sqrt":                  sqrtRule,
 	"Erf":                   erfRule,
+	"Abs":                   absRule,
+	"Sign":                  none,
+	"Clip":                  clipRule,
 	"Equal":                 none,
 	"ReduceSum":             reduceSumRule,
 	"CumSum":                cumSumRule,
 	"Sigmoid":               sigmoidRule,
+	"Softplus":              softplusRule,
 	"Gelu":                  geluRule,
 	"QuickGelu":             quickGeluRule,
 	"Softmax":               softmaxRule,
@@ -118,6 +122,22 @@ func sqrtRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 func erfRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x := n.Inputs[0]
 	return only(b.Mul(dy, b.times(b.Exp(b.times(b.Mul(x, x), -1)), 2/math.Sqrt(math.Pi))))
+}
+
+// absRule has slope 0 at 0, as PyTorch.
+func absRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+	return only(b.Mul(dy, b.Sign(n.Inputs[0])))
+}
+
+// clipRule lets through what was not changed, an element at a bound too, as PyTorch.
+func clipRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+	x := n.Inputs[0]
+	same := b.Cast(b.Apply("Equal", []*onnx.Value{x, n.Output}), x.DType)
+	return []*onnx.Value{b.Mul(dy, same), nil, nil}
+}
+
+func softplusRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+	return only(b.Mul(dy, b.Sigmoid(n.Inputs[0])))
 }
 
 func sigmoidRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {

@@ -39,6 +39,20 @@ func (g *Graph) Sqrt(x *Value) *Value { return g.Apply("Sqrt", in(x)) }
 // Erf returns the error function.
 func (g *Graph) Erf(x *Value) *Value { return g.Apply("Erf", in(x)) }
 
+// Abs returns the absolute value.
+func (g *Graph) Abs(x *Value) *Value { return g.Apply("Abs", in(x)) }
+
+// Sign returns -1, 0 or 1.
+func (g *Graph) Sign(x *Value) *Value { return g.Apply("Sign", in(x)) }
+
+// Clip returns x, but low where it is lower and high where it is higher.
+func (g *Graph) Clip(x *Value, low, high float32) *Value {
+	return g.Apply("Clip", in(x, g.Scalar(low), g.Scalar(high)))
+}
+
+// Softplus returns log(1 + exp(x)).
+func (g *Graph) Softplus(x *Value) *Value { return g.Apply("Softplus", in(x)) }
+
 // Sum adds the elements along axes, which stay with size 1 where keep is set.
 func (g *Graph) Sum(x *Value, keep bool, axes ...int64) *Value {
 	k := int64(0)

@@ -85,6 +85,18 @@ func oneFloatType(n *Node) error {
 	return nil
 }
 
+func inferClip(n *Node) (Type, error) {
+	for i, v := range n.Inputs[1:] {
+		if v == nil || v.Kind != Const || len(v.Shape) != 0 {
+			return Type{}, fmt.Errorf("bound %d is no constant scalar", i)
+		}
+	}
+	if err := oneFloatType(n); err != nil {
+		return Type{}, err
+	}
+	return inferSameFloat(n)
+}
+
 func inferGelu(n *Node) (Type, error) {
 	if a := n.Str("approximate"); n.attr("approximate") != nil && a != "none" && a != "tanh" {
 		return Type{}, fmt.Errorf("approximate is %q, expected none or tanh", a)

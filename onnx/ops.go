@@ -37,6 +37,9 @@ var ops = table(
 	Op{Name: "Exp", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
 	Op{Name: "Sqrt", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
 	Op{Name: "Erf", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
+	Op{Name: "Abs", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
+	Op{Name: "Sign", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
+	Op{Name: "Clip", Since: 13, Min: 3, Max: 3, infer: inferClip},
 	Op{Name: "Equal", Since: 19, Min: 2, Max: 2, infer: inferEqual},
 
 	// Sums along axes.
@@ -45,6 +48,7 @@ var ops = table(
 
 	// Activations.
 	Op{Name: "Sigmoid", Since: 13, Min: 1, Max: 1, infer: inferSameFloat},
+	Op{Name: "Softplus", Since: 1, Min: 1, Max: 1, infer: inferSameFloat},
 	Op{Name: "Gelu", Since: 20, Min: 1, Max: 1, Attrs: []string{"approximate"}, infer: inferGelu},
 	Op{Name: "QuickGelu", Domain: contrib, Since: 1, Min: 1, Max: 1, Attrs: []string{"alpha"}, infer: inferSameFloat},
 	Op{Name: "Softmax", Since: 13, Min: 1, Max: 1, Attrs: []string{"axis"}, infer: inferSoftmax},

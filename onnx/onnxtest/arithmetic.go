@@ -69,6 +69,33 @@ func evalSqrt(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], ma
 
 func evalErf(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], math.Erf) }
 
+func evalAbs(_ *onnx.Node, in []Tensor) (Tensor, error) { return each(in[0], math.Abs) }
+
+func evalSign(_ *onnx.Node, in []Tensor) (Tensor, error) {
+	return each(in[0], func(x float64) float64 {
+		switch {
+		case x > 0:
+			return 1
+		case x < 0:
+			return -1
+		}
+		return x // 0 or no number
+	})
+}
+
+func evalClip(_ *onnx.Node, in []Tensor) (Tensor, error) {
+	if len(in) != 3 || len(in[1].Float64()) != 1 || len(in[2].Float64()) != 1 {
+		return Tensor{}, errors.New("needs two bounds")
+	}
+	low, high := in[1].Float64(), in[2].Float64()
+	return each(in[0], func(x float64) float64 { return min(max(x, low[0]), high[0]) })
+}
+
+// evalSoftplus is log(1 + exp(x)), with nothing to overflow.
+func evalSoftplus(_ *onnx.Node, in []Tensor) (Tensor, error) {
+	return each(in[0], func(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) })
+}
+
 // evalEqual gives 1 where two elements are equal, 0 elsewhere.
 func evalEqual(_ *onnx.Node, in []Tensor) (Tensor, error) {
 	difference, err := evalSub(nil, in)

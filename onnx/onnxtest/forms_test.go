@@ -120,7 +120,9 @@ func resized(scales ...float32) form {
 var forms = map[string][]form{
 	"Add": arithmetic("Add"), "Sub": arithmetic("Sub"), "Mul": arithmetic("Mul"), "Div": arithmetic("Div"),
 	"Sin": {unary("Sin")}, "Cos": {unary("Cos")}, "Sigmoid": {unary("Sigmoid")},
-	"Exp": {unary("Exp")}, "Erf": {unary("Erf")},
+	"Exp": {unary("Exp")}, "Erf": {unary("Erf")}, "Abs": {unary("Abs")}, "Sign": {unary("Sign")},
+	"Softplus": {unary("Softplus"), func(g *onnx.Graph) *onnx.Value { return g.Softplus(g.Mul(picture(g, 1), g.Scalar(90))) }},
+	"Clip":     {func(g *onnx.Graph) *onnx.Value { return g.Clip(picture(g, 3), -0.75, 1.25) }},
 	"Sqrt": {func(g *onnx.Graph) *onnx.Value {
 		x := picture(g, 3)
 		return apply(g, "Sqrt", vs(g.Mul(x, x)))
