@@ -68,8 +68,12 @@ func ParseVAE(data []byte) (VAEConfig, error) {
 //	-> image float32 [rows, 3, height*f, width*f]             in about [-1, 1]
 func VAEDecoder(c VAEConfig) (*onnx.Graph, error) {
 	g := onnx.NewGraph("vae_decoder")
-	b := builder{g, c.Groups, vaeEpsilon}
 	x := g.Input("latents", tensor.Float32, onnx.Sym("rows"), onnx.N(c.LatentChannels), onnx.Sym("height"), onnx.Sym("width"))
+	g.Result("image", builder{g, c.Groups, vaeEpsilon}.vaeDecoder(x, c))
+	return g, onnx.Verify(g)
+}
+
+func (b builder) vaeDecoder(x *onnx.Value, c VAEConfig) *onnx.Value {
 	if c.PostQuantConv {
 		x = b.conv(x, "post_quant_conv", c.LatentChannels, 1)
 	}
@@ -86,8 +90,7 @@ func VAEDecoder(c VAEConfig) (*onnx.Graph, error) {
 		}
 	}
 	x = b.SiLU(b.groupNorm(x, "decoder.conv_norm_out", vaeEpsilon))
-	g.Result("image", b.conv(x, "decoder.conv_out", c.OutChannels, 3))
-	return g, onnx.Verify(g)
+	return b.conv(x, "decoder.conv_out", c.OutChannels, 3)
 }
 
 // VAEEncoder writes the encoder half.
@@ -96,8 +99,12 @@ func VAEDecoder(c VAEConfig) (*onnx.Graph, error) {
 //	-> moments float32 [rows, 2*latent_channels, height/f, width/f]   mean, then log-variance
 func VAEEncoder(c VAEConfig) (*onnx.Graph, error) {
 	g := onnx.NewGraph("vae_encoder")
-	b := builder{g, c.Groups, vaeEpsilon}
 	x := g.Input("image", tensor.Float32, onnx.Sym("rows"), onnx.N(c.InChannels), onnx.Sym("height"), onnx.Sym("width"))
+	g.Result("moments", builder{g, c.Groups, vaeEpsilon}.vaeEncoder(x, c))
+	return g, onnx.Verify(g)
+}
+
+func (b builder) vaeEncoder(x *onnx.Value, c VAEConfig) *onnx.Value {
 	n := len(c.BlockOut)
 	x = b.conv(x, "encoder.conv_in", c.BlockOut[0], 3)
 	for i := range n {
@@ -115,7 +122,32 @@ func VAEEncoder(c VAEConfig) (*onnx.Graph, error) {
 	if c.QuantConv {
 		x = b.conv(x, "quant_conv", 2*c.LatentChannels, 1)
 	}
-	g.Result("moments", x)
+	return x
+}
+
+// The bounds of the log-variance of latents.
+const minLogVariance, maxLogVariance = -30, 20
+
+// VAE writes both halves with a sample of the latents between them.
+//
+//	image float32 [rows, 3, height, width]                     in [-1, 1]; height and width are multiples of f
+//	noise float32 [rows, latent_channels, height/f, width/f]   standard normal; zeros decode the mean
+//	-> reconstruction float32 [rows, 3, height, width]
+//	-> mean           float32 [rows, latent_channels, height/f, width/f]
+//	-> log_variance   float32 [rows, latent_channels, height/f, width/f]   within [-30, 20], as diffusers clamps it
+func VAE(c VAEConfig) (*onnx.Graph, error) {
+	g := onnx.NewGraph("vae")
+	b := builder{g, c.Groups, vaeEpsilon}
+	image := g.Input("image", tensor.Float32, onnx.Sym("rows"), onnx.N(c.InChannels), onnx.Sym("height"), onnx.Sym("width"))
+	moments := b.vaeEncoder(image, c)
+	mean := g.Slice(moments, 1, 0, c.LatentChannels)
+	spread := g.Clip(g.Slice(moments, 1, c.LatentChannels, 2*c.LatentChannels), minLogVariance, maxLogVariance)
+	noise := g.Input("noise", tensor.Float32, mean.Shape...)
+	x := b.vaeDecoder(g.Add(mean, g.Mul(g.Exp(g.Mul(spread, g.Scalar(0.5))), noise)), c)
+	// The same size, which the shapes' arithmetic cannot know.
+	g.Result("reconstruction", g.Reshape(x, onnx.Of(image, 0), onnx.Of(image, 1), onnx.Of(image, 2), onnx.Of(image, 3)))
+	g.Result("mean", mean)
+	g.Result("log_variance", spread)
 	return g, onnx.Verify(g)
 }
 
