@@ -158,6 +158,9 @@ func (m *Model) fit() []error {
 		if n := int64(t.tokenizer.MaxLength()); n > t.config.Positions {
 			faults = append(faults, fmt.Errorf("tokenizer %d gives %d tokens, its text encoder takes %d", i+1, n, t.config.Positions))
 		}
+		if n := int64(t.tokenizer.VocabSize()); n > t.config.Vocabulary {
+			faults = append(faults, fmt.Errorf("tokenizer %d has ids up to %d, its text encoder's vocab_size is %d", i+1, n-1, t.config.Vocabulary))
+		}
 	}
 	if len(m.texts) == 2 && m.texts[0].tokenizer.MaxLength() != m.texts[1].tokenizer.MaxLength() {
 		faults = append(faults, fmt.Errorf("the tokenizers of %s give %d and %d tokens, expected as many", base,

@@ -75,19 +75,38 @@ func LoadArch(ref string) (Arch, error) {
 	return a, errors.Join(faults...)
 }
 
+// Values says which rule weights follow.
+type Values string
+
+const (
+	// Contrast are values with which images answer to all that a model is given, for
+	// tests and benchmarks: package fill's Tensor.
+	Contrast Values = "contrast"
+	// Torch are those that PyTorch's modules start from, to be trained: fill.Start.
+	Torch Values = "torch"
+)
+
 // Options of a new model.
 type Options struct {
 	Seed     uint64
+	Values   Values       // "" stands for Contrast
 	DType    tensor.DType // of the files; Invalid stands for Float32
 	MaxShard int64        // bytes, 0 for diffusers' 10 GB
 	Progress func(part string, params int64)
 }
 
 // Write makes the folder dir, which must not exist or be empty. Every weight
-// follows from the seed, its part and its name (see package fill).
+// follows from the seed, its part and its name (see package fill). Everything that
+// is wrong with the configs is in the error.
 func Write(ctx context.Context, dir string, a Arch, o Options) (err error) {
 	if o.DType == tensor.Invalid {
 		o.DType = tensor.Float32
+	}
+	if o.Values == "" {
+		o.Values = Contrast
+	}
+	if o.Values != Contrast && o.Values != Torch {
+		return fmt.Errorf("values %q, expected %s or %s", o.Values, Contrast, Torch)
 	}
 	nets, err := networks(a)
 	if err != nil {
@@ -151,9 +170,12 @@ func Write(ctx context.Context, dir string, a Arch, o Options) (err error) {
 			}
 			o.Progress(n.part, sum)
 		}
+		values, err := n.values(a[n.part], o)
+		if err != nil {
+			return err
+		}
 		out := weights.Output{Tensors: n.params, DType: o.DType, Values: func(i int, dst []float32) error {
-			fill.Tensor(dst, fill.Key{Seed: o.Seed, Part: n.part, Name: n.params[i].Name}, n.params[i].Shape)
-			return ctx.Err()
+			return errors.Join(values(i, dst), ctx.Err())
 		}}
 		if err := weights.WriteSharded(ctx, filepath.Join(aside, n.part), n.stem, out, o.MaxShard); err != nil {
 			return err
@@ -168,6 +190,35 @@ func Write(ctx context.Context, dir string, a Arch, o Options) (err error) {
 type netParams struct {
 	part, stem string
 	params     []weights.Param
+}
+
+// values returns what fills a tensor by its number.
+func (n netParams) values(config json.RawMessage, o Options) (func(i int, dst []float32) error, error) {
+	if o.Values == Contrast {
+		return func(i int, dst []float32) error {
+			fill.Tensor(dst, fill.Key{Seed: o.Seed, Part: n.part, Name: n.params[i].Name}, n.params[i].Shape)
+			return nil
+		}, nil
+	}
+	shapes := map[string]tensor.Shape{}
+	for _, p := range n.params {
+		shapes[p.Name] = p.Shape
+	}
+	s := fill.Start{Seed: o.Seed, Part: n.part, Shape: func(name string) tensor.Shape { return shapes[name] }}
+	if strings.HasPrefix(n.part, "text_encoder") {
+		own := struct {
+			Layers int64    `json:"num_hidden_layers"`
+			Factor *float64 `json:"initializer_factor"`
+		}{Layers: 12}
+		if err := json.Unmarshal(config, &own); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.part, err)
+		}
+		s.Layers, s.Factor = own.Layers, 1
+		if own.Factor != nil {
+			s.Factor = *own.Factor
+		}
+	}
+	return func(i int, dst []float32) error { return s.Tensor(dst, n.params[i].Name) }, nil
 }
 
 // networks writes every graph, which checks the configs, and lists their
@@ -203,6 +254,9 @@ func networks(a Arch) ([]netParams, error) {
 		}
 		c, err := model.ParseText(a[part], part == "text_encoder_2")
 		var g *onnx.Graph
+		if n := int64(tokenizer.Default().VocabSize()); err == nil && c.Vocabulary < n {
+			err = fmt.Errorf("vocab_size is %d, expected at least %d: the tokenizer is CLIP's", c.Vocabulary, n)
+		}
 		if err == nil {
 			g, err = model.Text(c)
 		}

@@ -21,6 +21,7 @@ func newModel(ctx context.Context, e *environment, args []string) error {
 	fs := flag.NewFlagSet("models new", flag.ContinueOnError)
 	arch := fs.String("arch", "", strings.Join(newmodel.Names(), ", ")+", or a JSON file of configs by part")
 	seed := fs.Uint64("seed", 0, "the weights follow from it")
+	values := fs.String("init", string(newmodel.Contrast), "what the weights are: contrast, with which images answer to everything, for tests and benchmarks; torch, what PyTorch's modules start from, to be trained")
 	dtype := fs.String("dtype", "fp32", "fp32, fp16 or bf16")
 	shard := fs.Int64("max-shard-size", 0, "bytes a file may have before it is split (default: 10 GB, as diffusers)")
 	if err := parse(e, fs, args, "DIR"); err != nil {
@@ -31,6 +32,8 @@ func newModel(ctx context.Context, e *environment, args []string) error {
 	switch {
 	case *arch == "":
 		return usagef("models new: --arch is required: %s or a JSON file", strings.Join(newmodel.Names(), ", "))
+	case *values != string(newmodel.Contrast) && *values != string(newmodel.Torch):
+		return usagef("models new: --init is %q, expected contrast or torch", *values)
 	case !ok:
 		return usagef("models new: --dtype is %q, expected fp32, fp16 or bf16", *dtype)
 	case *shard < 0:
@@ -40,7 +43,7 @@ func newModel(ctx context.Context, e *environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	return newmodel.Write(ctx, fs.Arg(0), a, newmodel.Options{Seed: *seed, DType: t, MaxShard: *shard, Progress: func(part string, params int64) {
+	return newmodel.Write(ctx, fs.Arg(0), a, newmodel.Options{Seed: *seed, Values: newmodel.Values(*values), DType: t, MaxShard: *shard, Progress: func(part string, params int64) {
 		fmt.Fprintf(e.stderr, "%s: %s parameters\n", part, millions(params))
 	}})
 }
