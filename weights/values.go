@@ -49,6 +49,13 @@ func weightType(e Entry) error {
 	return fmt.Errorf("%s elements; weights are float32, float16 or bfloat16", e.DType)
 }
 
+// Decode reads len(dst) values of a weights' type, little-endian, from b.
+func Decode(dst []float32, b []byte, t tensor.DType) { decode(dst, b, t) }
+
+// Encode writes all of src to b as values of a weights' type, little-endian and rounded
+// to the nearest.
+func Encode(b []byte, src []float32, t tensor.DType) { encode(b, src, t) }
+
 func decode(dst []float32, b []byte, t tensor.DType) {
 	switch t {
 	case tensor.Float32:

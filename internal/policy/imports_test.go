@@ -69,7 +69,7 @@ const drawing = `
 	train/loop       <- train train/checkpoint
 	train/journal    <- train/loop picture
 	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel internal/spelling
-	planned train/dataset train/encode train/journal
+	planned train/dataset train/journal
 
 	# Two ways in. Neither knows a tensor.
 	scheduler           <- job
@@ -103,7 +103,8 @@ const drawing = `
 	tests cmd/cosmicman <- weights/hub/hubtest github.com/rogpeppe/go-internal/testscript github.com/chromedp/chromedp github.com/chromedp/cdproto
 	tests onnx/onnxtest <- ort weights diffusion
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill
-	tests inference     <- newmodel
+	tests inference     <- newmodel train/encode
+	tests train/encode  <- newmodel
 	tests train         <- newmodel onnx/onnxtest
 	tests autodiff      <- onnx/onnxtest ort model newmodel/fill diffusion
 `
