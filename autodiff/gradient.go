@@ -21,6 +21,9 @@ type Plan struct {
 	// By are the values by which is derived: inputs, parameters or outputs of
 	// nodes, all of a floating-point type.
 	By []*onnx.Value
+	// To, where it is given, are values of the shapes and types of By, to which the
+	// gradients are added. A nil one is none.
+	To []*onnx.Value
 	// Block names the block of the network that a weight (a parameter, or an
 	// input of that name) belongs to, "" for none. What lies inside a block is
 	// not kept for the backward pass but computed anew (Chen et al., 2016). A
@@ -101,16 +104,37 @@ func Backward(g *onnx.Graph, plan Plan) ([]*onnx.Value, error) {
 			unreached = append(unreached, v.Name)
 			continue
 		}
-		if out[i].Kind != onnx.Output { // can be no result
+		if out[i].Kind != onnx.Output && (plan.To == nil || plan.To[i] == nil) { // can be no result
 			out[i] = g.Mul(out[i], b.scalar(out[i], 1))
 		}
 	}
 	if unreached != nil {
 		return nil, fmt.Errorf("autodiff: graph %s: the loss does not depend on %s", g.Name, strings.Join(unreached, ", "))
 	}
+	if plan.To != nil {
+		b.addTo(plan.To, out)
+	}
 	g.DropUnused(len(forward), out...)
 	b.order(out)
 	return out, g.Err()
+}
+
+// addTo adds the gradients to other values, in the order in which they are made.
+func (b *pass) addTo(to, gradients []*onnx.Value) {
+	made := map[*onnx.Value]int{}
+	for i, n := range b.Nodes {
+		made[n.Output] = i
+	}
+	at := make([]int, len(gradients))
+	for i := range at {
+		at[i] = i
+	}
+	slices.SortStableFunc(at, func(i, j int) int { return made[gradients[i]] - made[gradients[j]] })
+	for _, i := range at {
+		if to[i] != nil {
+			gradients[i] = b.Add(to[i], gradients[i])
+		}
+	}
 }
 
 // order puts the gradients that no other node reads at the end, the first one
@@ -164,6 +188,17 @@ func (b *pass) activate(forward []*onnx.Node, plan Plan) error {
 		}
 		if r != nil && n.Output.DType.IsFloat() && slices.ContainsFunc(n.Inputs, func(v *onnx.Value) bool { return b.active[v] }) {
 			b.active[n.Output] = true
+		}
+	}
+	if plan.To != nil && len(plan.To) != len(plan.By) {
+		return fmt.Errorf("autodiff: graph %s: %d gradients are to be added to %d values", b.Name, len(plan.By), len(plan.To))
+	}
+	for i, v := range plan.To {
+		if v == nil {
+			continue
+		}
+		if by := plan.By[i]; v.DType != by.DType || !v.Shape.Equal(by.Shape) {
+			return fmt.Errorf("autodiff: graph %s: the gradient by %s %v%v is to be added to %v%v", b.Name, by.Name, by.DType, by.Shape, v.DType, v.Shape)
 		}
 	}
 	if plan.Heads < 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -13,12 +14,16 @@ import (
 
 // External says where a parameter's bytes are: a file's path relative to the
 // folder given to the runtime, a byte offset and a length. DType is the type in
-// the file; another than float32 is cast when the session is made.
+// the file; another than float32 is cast when the session is made, or, at the
+// runtime's lowest level of optimization, in every run.
 type External struct {
 	Location string
 	Offset   int64
 	Length   int64
 	DType    tensor.DType
+	// Cast is for such a run: every node that reads the parameter has a cast of its own,
+	// so that a wide copy lives no longer than it is read.
+	Cast bool
 }
 
 func (e External) fits(p *Value) error {
@@ -82,6 +87,7 @@ func encodeGraph(g *Graph, external func(string) (External, error)) (message, er
 		return v.Name
 	}
 	var initializers []message
+	narrow := map[*Value]string{} // what is cast for each of its readers, and how it is called
 	for _, p := range g.Params {
 		if external == nil {
 			return nil, fmt.Errorf("onnx: graph %s: parameter %s: nobody says where its bytes are", g.Name, p.Name)
@@ -96,7 +102,11 @@ func encodeGraph(g *Graph, external func(string) (External, error)) (message, er
 		stored := p.Name
 		if e.DType != p.DType {
 			stored += "/stored"
-			m.bytes(1, node("Cast", "", []string{stored}, p.Name, Attr{"to", protoDType(p.DType)}))
+			if e.Cast {
+				narrow[p] = stored
+			} else {
+				m.bytes(1, node("Cast", "", []string{stored}, p.Name, Attr{"to", protoDType(p.DType)}))
+			}
 		}
 		initializers = append(initializers, externalTensor(stored, p.Shape, e))
 	}
@@ -107,6 +117,12 @@ func encodeGraph(g *Graph, external func(string) (External, error)) (message, er
 		ins := make([]string, len(n.Inputs))
 		for i, v := range n.Inputs {
 			ins[i] = name(v)
+			if stored := narrow[v]; stored != "" {
+				ins[i] = fmt.Sprintf("%s/for %s", v.Name, n.Output.Name)
+				if !slices.Contains(ins[:i], ins[i]) {
+					m.bytes(1, node("Cast", "", []string{stored}, ins[i], Attr{"to", protoDType(v.DType)}))
+				}
+			}
 		}
 		m.bytes(1, node(n.Op.Name, n.Op.Domain, ins, name(n.Output), n.Attrs...))
 	}

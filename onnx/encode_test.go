@@ -290,7 +290,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"no file":  {func(string) (External, error) { return External{Length: 8 * 36 * 4, DType: tensor.Float32}, nil }, "no name"},
 		"no type":  {func(string) (External, error) { return External{Location: "w", Length: 8 * 36 * 4}, nil }, "element type is invalid"},
 		"length":   {func(string) (External, error) { return External{Location: "w", Length: 7, DType: tensor.Float32}, nil }, "7 bytes at offset 0"},
-		"negative": {func(string) (External, error) { return External{"w", -1, 8 * 36 * 4, tensor.Float32}, nil }, "offset -1"},
+		"negative": {func(string) (External, error) { return External{"w", -1, 8 * 36 * 4, tensor.Float32, false}, nil }, "offset -1"},
 	} {
 		if _, err := Encode(small(), c.external); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)

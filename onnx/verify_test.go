@@ -155,7 +155,7 @@ func FuzzVerify(f *testing.F) {
 		_, err := Encode(g, func(name string) (External, error) {
 			for _, p := range g.Params {
 				if n, _ := p.Shape.Elements().Const(); p.Name == name {
-					return External{"w", 0, n * 4, tensor.Float32}, nil
+					return External{"w", 0, n * 4, tensor.Float32, false}, nil
 				}
 			}
 			t.Fatalf("Encode asks for %q, which is no parameter", name)

@@ -64,12 +64,10 @@ type Step struct {
 	Scale float64
 }
 
-// ErrNotFinite is returned for gradients with an infinity or no number in them.
-var ErrNotFinite = errors.New("the gradients are not finite")
-
 // Step changes all weights and moments by one step and returns the gradients' norm,
 // scaled and before it was bounded. After an error nothing has changed. The result
-// does not depend on the number of processors.
+// does not depend on the number of processors. Gradients that are not finite are
+// [ErrNotFinite].
 func (o AdamW) Step(s Step, all []Weights) (norm float64, err error) {
 	if err := errors.Join(o.Check(), s.check(), checkLengths(all)); err != nil {
 		return 0, err
@@ -81,7 +79,7 @@ func (o AdamW) Step(s Step, all []Weights) (norm float64, err error) {
 	pieces := cut(all)
 	norm = scale * gradientNorm(all, pieces)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return norm, ErrNotFinite
+		return norm, notFinite(all)
 	}
 	if o.MaxNorm > 0 {
 		scale *= min(1, o.MaxNorm/(norm+1e-6))
@@ -102,6 +100,20 @@ func (o AdamW) Step(s Step, all []Weights) (norm float64, err error) {
 		k.apply(w.Values[p.from:p.end], w.Gradient[p.from:p.end], w.First[p.from:p.end], w.Second[p.from:p.end])
 	})
 	return norm, nil
+}
+
+// notFinite is ErrNotFinite with the names of the gradients that are to blame.
+func notFinite(all []Weights) error {
+	var bad []string
+	for _, w := range all {
+		if !finite(w.Gradient) {
+			bad = append(bad, w.Name)
+		}
+	}
+	if bad == nil {
+		return fmt.Errorf("the norm of all gradients: %w", ErrNotFinite)
+	}
+	return fmt.Errorf("the gradients of %s: %w", someOf(bad), ErrNotFinite)
 }
 
 func (s Step) check() error {

@@ -1,0 +1,60 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"cosmicman/onnx"
+	"cosmicman/weights"
+)
+
+// Load reads a network's parameters as tensors to be trained: those that one of the
+// patterns of path.Match over their names has, all where there are no patterns. It
+// first holds the files against all that the network wants.
+func Load(g *onnx.Graph, index *weights.Index, patterns []string) ([]Tensor, error) {
+	if err := checkParams(g, index); err != nil {
+		return nil, err
+	}
+	var faults []error
+	found := map[string]bool{}
+	var tensors []Tensor
+	for _, p := range g.Params {
+		picked := len(patterns) == 0
+		for _, pattern := range patterns {
+			ok, err := path.Match(pattern, p.Name)
+			if err != nil && !found[pattern] {
+				faults = append(faults, fmt.Errorf("tensors has %q, which is no pattern: %w", pattern, err))
+			}
+			found[pattern] = found[pattern] || ok || err != nil
+			picked = picked || ok
+		}
+		if picked {
+			tensors = append(tensors, newTensor(p))
+		}
+	}
+	for _, pattern := range patterns {
+		if !found[pattern] {
+			faults = append(faults, fmt.Errorf("tensors has %q, which no tensor of %s is called", pattern, g.Name))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	failed := make([]error, len(tensors))
+	parallel(len(tensors), func(i int) {
+		e, _ := index.Lookup(tensors[i].Name) // Check has found it
+		failed[i] = weights.ReadFloat32(tensors[i].Values, e)
+	})
+	return tensors, errors.Join(failed...)
+}
+
+// checkParams holds the files against all that a network wants.
+func checkParams(g *onnx.Graph, index *weights.Index) error {
+	var want []weights.Param
+	for _, p := range g.Params {
+		shape, _ := constShape(p.Shape)
+		want = append(want, weights.Param{Name: p.Name, Shape: shape})
+	}
+	return index.Check(want)
+}
