@@ -39,6 +39,12 @@ func TestBackwardRefuses(t *testing.T) {
 		"seed's shape": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
 			return Backward(g, Plan{By: []*onnx.Value{x}, Seeds: []Seed{{g.Exp(x), g.Scalar(1)}}})
 		}, "is float32[]"},
+		"too few sums": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Backward(g, Plan{By: []*onnx.Value{x}, To: []*onnx.Value{}, Seeds: []Seed{{x, x}}})
+		}, "1 gradients are to be added to 0 values"},
+		"a sum's shape": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
+			return Backward(g, Plan{By: []*onnx.Value{x}, To: []*onnx.Value{g.Input("sum", f32, rows)}, Seeds: []Seed{{x, x}}})
+		}, "the gradient by x float32[rows, 3] is to be added to float32[rows]"},
 		"faulty graph": {func(g *onnx.Graph, x *onnx.Value) ([]*onnx.Value, error) {
 			return Gradient(g, g.Sum(g.MatMul(x, x), true, 0, 1), x)
 		}, "inner dimensions"},
@@ -74,6 +80,31 @@ func TestGradientByInnerValues(t *testing.T) {
 }
 
 // TestNothingUnused: what a rule wrote and nobody needs is gone.
+func TestGradientsAreAdded(t *testing.T) {
+	g := onnx.NewGraph("sums")
+	x, y, sum := g.Input("x", f32, rows), g.Input("y", f32, rows), g.Input("sum", f32, rows)
+	loss := g.Sum(g.Mul(g.Mul(x, x), y), true, 0)
+	one, err := One(g, loss)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, err := Backward(g, Plan{Seeds: []Seed{one}, By: []*onnx.Value{x, y}, To: []*onnx.Value{sum, nil}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Result("by x", by[0])
+	g.Result("by y", by[1])
+	got, err := onnxtest.Eval(g, map[string]onnxtest.Tensor{
+		"x": onnxtest.Floats([]float64{2, 3}, 2), "y": onnxtest.Floats([]float64{5, 7}, 2), "sum": onnxtest.Floats([]float64{100, 200}, 2),
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := fmt.Sprint(got["by x"].Float64()), fmt.Sprint(got["by y"].Float64()); a != "[120 242]" || b != "[4 9]" {
+		t.Errorf("by x %s, by y %s, want [120 242] and [4 9]", a, b)
+	}
+}
+
 func TestNothingUnused(t *testing.T) {
 	for op, all := range forms {
 		for i, f := range all {

@@ -279,6 +279,41 @@ func checkNodes(t *testing.T, g *Graph, graph decoded, defined map[string]bool) 
 	}
 }
 
+// TestCastForEachReader: a narrow parameter that is cast in every run is cast once for
+// each node that reads it, in front of it.
+func TestCastForEachReader(t *testing.T) {
+	g := NewGraph("readers")
+	w := g.Param("w", 3, 3)
+	x := g.Input("x", tensor.Float32, Sym("rows"), N(3))
+	g.Result("y", g.Linear(g.Linear(x, w, nil), w, nil))
+	g.Result("square", g.Mul(w, w))
+	data, err := Encode(g, func(string) (External, error) {
+		return External{Location: "w", Length: 18, DType: tensor.Float16, Cast: true}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var casts, others int
+	made := ""
+	for _, f := range decode(t, []byte(decode(t, data).text(7)))[1] {
+		n := decode(t, f.bytes)
+		if n.text(4) == "Cast" {
+			casts++
+			made = n.text(2)
+			continue
+		}
+		others++
+		for i, in := range n.texts(1) {
+			if in != made && !(i == 0 && n.text(4) == "Gemm") {
+				t.Errorf("%s reads %s, but %s was cast for it", n.text(2), in, made)
+			}
+		}
+	}
+	if casts != 3 || others != 3 {
+		t.Errorf("%d casts for %d nodes, want one each of 3", casts, others)
+	}
+}
+
 func TestEncodeRefuses(t *testing.T) {
 	lost := errors.New("lost")
 	for name, c := range map[string]struct {

@@ -111,9 +111,9 @@ func notFinite(all []Weights) error {
 		}
 	}
 	if bad == nil {
-		return fmt.Errorf("the norm of all gradients: %w", ErrNotFinite)
+		return fmt.Errorf("the norm of all gradients is %w", ErrNotFinite)
 	}
-	return fmt.Errorf("the gradients of %s: %w", someOf(bad), ErrNotFinite)
+	return fmt.Errorf("the gradients of %s are %w", someOf(bad), ErrNotFinite)
 }
 
 func (s Step) check() error {
