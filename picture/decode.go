@@ -24,6 +24,9 @@ func (l Limits) withDefaults() Limits {
 	return Limits{cmp.Or(l.MaxPixels, 1<<24), cmp.Or(l.MinSide, 64), cmp.Or(l.MaxSide, 8192)}
 }
 
+// Check says why an image of some size is not decoded, as [Decode] does; nil: it is.
+func (l Limits) Check(w, h int) error { return l.withDefaults().check(w, h) }
+
 func (l Limits) check(w, h int) error {
 	switch {
 	case w < l.MinSide || h < l.MinSide:

@@ -69,7 +69,7 @@ const drawing = `
 	train/loop       <- train train/checkpoint
 	train/journal    <- train/loop picture
 	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel internal/spelling
-	planned train/dataset train/journal
+	planned train/journal
 
 	# Two ways in. Neither knows a tensor.
 	scheduler           <- job
@@ -106,6 +106,7 @@ const drawing = `
 	tests inference     <- newmodel train/encode
 	tests train/encode  <- newmodel
 	tests train         <- newmodel onnx/onnxtest
+	tests train/dataset <- dolls tokenizer
 	tests autodiff      <- onnx/onnxtest ort model newmodel/fill diffusion
 `
 

@@ -1,0 +1,96 @@
+package dataset
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Facts are what a set is, for those who want to see it before a run.
+type Facts struct {
+	Sources []SourceFacts
+	Sizes   []SizeFacts // those with images, from the narrowest to the widest
+	Images  int         // that are learned from
+	Held    int
+	LeftOut int
+	Batches int      // of an epoch
+	Notes   []string // what is worth knowing and is no fault
+}
+
+// SourceFacts are of one source.
+type SourceFacts struct {
+	Path    string
+	Format  Format
+	Images  int // that are learned from
+	Held    int
+	LeftOut int
+	Maps    int // of Images and Held, those with a parsing map
+	Masked  int // and those whose caption has a part that the map shows
+	Repeats int
+	Prior   bool
+	Weight  float64
+}
+
+// SizeFacts are of one bucket.
+type SizeFacts struct {
+	Size    Size
+	Images  int // that are learned from
+	Entries int // as often as an epoch has them
+	Batches int // of an epoch
+}
+
+// Facts counts what is in the set. It takes the captions apart, 20,000 a second.
+func (s *Set) Facts() Facts {
+	f := Facts{Images: len(s.items), Held: len(s.Held), LeftOut: len(s.leftOut), Batches: s.plans.batches, Notes: slices.Clone(s.notes)}
+	at := map[*Source]int{}
+	for n, source := range s.sources {
+		at[source] = n
+		f.Sources = append(f.Sources, SourceFacts{
+			Path: source.Path, Format: s.counts[n].format, LeftOut: s.counts[n].leftOut,
+			Repeats: max(1, source.Repeats), Prior: source.Prior, Weight: source.weight(),
+		})
+	}
+	all := slices.Concat(s.items, s.Held)
+	masked := masked(all, s.options.Captions)
+	images := map[Size]int{}
+	for n, i := range all {
+		source := &f.Sources[at[i.Source]]
+		if n < len(s.items) {
+			source.Images++
+			images[i.Bucket]++
+		} else {
+			source.Held++
+		}
+		if i.Map != "" {
+			source.Maps++
+		}
+		if masked[n] {
+			source.Masked++
+		}
+	}
+	for _, b := range s.plans.buckets {
+		f.Sizes = append(f.Sizes, SizeFacts{Size: b.size, Images: images[b.size], Entries: len(b.entries), Batches: b.batches})
+	}
+	return f
+}
+
+// masked says of each item whether its whole caption has a part that its map shows.
+func masked(all []*Item, o CaptionOptions) []bool {
+	out := make([]bool, len(all))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for n := next.Add(1) - 1; n < int64(len(all)); n = next.Add(1) - 1 {
+				if i := all[n]; i.Map != "" {
+					out[n] = slices.ContainsFunc(i.Caption(nil, o, false).Phrases, func(p Phrase) bool {
+						return p.Foreground || len(p.Labels) > 0
+					})
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
