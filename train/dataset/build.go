@@ -23,7 +23,7 @@ func (s *Set) Caption(v Visit) Caption {
 // For a mirrored image "left" and "right" are exchanged, in words and in labels.
 func (i *Item) Caption(chance *rand.Rand, o CaptionOptions, mirrored bool) Caption {
 	b := builder{options: o, chance: chance, mirrored: mirrored, table: i.Source.Labels}
-	if i.words.attributes != "" {
+	if i.words.byGroups {
 		return b.ofAttributes(i.Source.Trigger, i.words)
 	}
 	return b.ofText(i.Source.Trigger, i.words.text)
@@ -194,8 +194,8 @@ func (b *builder) ofText(trigger, text string) Caption {
 	var c Caption
 	var out strings.Builder
 	out.WriteString(trigger)
-	for i, t := range tags {
-		if i > 0 || trigger != "" {
+	for _, t := range tags {
+		if out.Len() > 0 && t.span[0] < t.span[1] {
 			out.WriteString(", ")
 		}
 		at := out.Len() - t.span[0]

@@ -1,6 +1,9 @@
 package dataset
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -73,6 +76,28 @@ func (s *Set) Facts() Facts {
 		f.Sizes = append(f.Sizes, SizeFacts{Size: b.size, Images: images[b.size], Entries: len(b.entries), Batches: b.batches})
 	}
 	return f
+}
+
+// Digest tells sets apart: it follows from the images' names, sizes and words and from
+// all options that the plan follows from. A run that is resumed with another digest
+// would not go on where it was.
+func (s *Set) Digest() string {
+	o := s.options
+	h := sha256.New()
+	captions := o.Captions
+	captions.Tokens = nil // a function has no digest
+	fmt.Fprintf(h, "%d %d %v %q %v %q %q %+v %+v %v %v\n", o.Seed, o.Batch, o.Buckets, o.Crop, o.Flip, o.Upscale, o.Sizes, captions, o.Held, o.DropLast, o.Captions.Tokens != nil)
+	for _, source := range s.sources {
+		fmt.Fprintf(h, "%d %v %v %q %+v\n", max(1, source.Repeats), source.Prior, source.weight(), source.Trigger, *source.Labels)
+	}
+	for _, all := range [][]*Item{s.items, s.Held} {
+		fmt.Fprintln(h, len(all))
+		for _, i := range all {
+			w := i.words
+			fmt.Fprintf(h, "%d %q %q %v %v %v %q %q %q %q\n", slices.Index(s.sources, i.Source), i.Name, i.Map, i.Size, i.Bucket, w.byGroups, w.attributes, w.labels, w.shot, w.text)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // masked says of each item whether its whole caption has a part that its map shows.

@@ -3,6 +3,7 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,10 +41,18 @@ type found struct {
 
 // readFolder lists a folder's images with their captions and maps, in the order of
 // their names. Errors are of the whole; an image's own are in its found.
-func readFolder(s *Source) ([]found, error) {
-	files, err := listFiles(s.Path)
+func readFolder(s *Source) (out []found, notes []string, err error) {
+	files, links, err := listFiles(s.Path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	for _, name := range links {
+		notes = append(notes, fmt.Sprintf("%s: %s is a link to a folder, and is not gone into", s.Path, name))
+	}
+	if dir := s.mapDir(); dir != "" {
+		if _, err := os.Stat(filepath.Join(s.Path, filepath.FromSlash(dir))); err != nil {
+			return nil, nil, fmt.Errorf("the folder of maps: %w", &Fault{Path: filepath.Join(s.Path, filepath.FromSlash(dir)), Err: err})
+		}
 	}
 	told, faults := map[string]*line{}, []error(nil)
 	maps := map[string]bool{}
@@ -70,12 +79,14 @@ func readFolder(s *Source) ([]found, error) {
 		}
 	}
 	if err := errors.Join(faults...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []found
+	mapped := false
 	for _, name := range sortedKeys(files) {
 		if isImage(name) && !maps[name] && !s.isMap(name) {
-			out = append(out, s.look(name, told[name], files))
+			f := s.look(name, told[name], files)
+			mapped = mapped || f.segm != ""
+			out = append(out, f)
 		}
 		delete(told, name)
 	}
@@ -83,7 +94,10 @@ func readFolder(s *Source) ([]found, error) {
 	for _, name := range sortedKeys(told) {
 		out = append(out, found{name: name, text: told[name].Text, segm: told[name].SegmPath})
 	}
-	return out, nil
+	if rule := s.mapOf("NAME"); rule != "" && !mapped {
+		notes = append(notes, fmt.Sprintf("%s: no image has a parsing map; %s was looked for", s.Path, rule))
+	}
+	return out, notes, nil
 }
 
 // look finds what belongs to an image.
@@ -104,26 +118,31 @@ func (s *Source) look(name string, l *line, files map[string]bool) found {
 	return f
 }
 
-// mapOf is where the map of an image is, if it has one; "" without a rule. In a folder
-// of their own maps are known by a path that leads there.
-func (s *Source) mapOf(stem string) string {
-	suffix := s.MapSuffix
-	switch {
-	case s.MapFolder != "" && suffix == "":
-		suffix = ".png"
-	case suffix == "":
-		return ""
-	}
-	if s.MapFolder == "" {
-		return stem + suffix
-	}
+// mapDir is the folder of a source's maps, from its own on; "" is beside the images.
+func (s *Source) mapDir() string {
 	dir := s.MapFolder
 	if filepath.IsAbs(dir) {
-		if rel, err := filepath.Rel(s.Path, dir); err == nil {
+		here, err := filepath.Abs(s.Path)
+		if err != nil {
+			return filepath.ToSlash(dir)
+		}
+		if rel, err := filepath.Rel(here, dir); err == nil {
 			dir = rel
 		}
 	}
-	return path.Join(filepath.ToSlash(dir), stem+suffix)
+	if dir = path.Clean(filepath.ToSlash(dir)); dir == "." {
+		return ""
+	}
+	return dir
+}
+
+// mapOf is where the map of an image is, if it has one; "" without a rule.
+func (s *Source) mapOf(stem string) string {
+	dir, suffix := s.mapDir(), s.MapSuffix
+	if dir == "" && suffix == "" {
+		return ""
+	}
+	return path.Join(dir, stem+cmp.Or(suffix, ".png"))
 }
 
 // has reports whether a file is there; those outside of the source are not listed.
@@ -140,10 +159,10 @@ func (s *Source) has(name string, files map[string]bool) bool {
 
 // isMap reports whether a file is a map by the source's rule, and so no image.
 func (s *Source) isMap(name string) bool {
-	if s.MapFolder == "" {
-		return s.MapSuffix != "" && strings.HasSuffix(name, s.MapSuffix)
+	if dir := s.mapDir(); dir != "" {
+		return strings.HasPrefix(name, dir+"/")
 	}
-	return strings.HasPrefix(name, s.mapOf("")[:len(s.mapOf(""))-len(path.Base(s.mapOf("")))])
+	return s.MapSuffix != "" && strings.HasSuffix(name, s.MapSuffix)
 }
 
 func isImage(name string) bool {
@@ -151,14 +170,18 @@ func isImage(name string) bool {
 }
 
 // listFiles lists a folder's files and those of folders in it, by their paths from
-// there on. Hidden ones are left out.
-func listFiles(dir string) (map[string]bool, error) {
-	out := map[string]bool{}
-	err := filepath.WalkDir(dir, func(p string, entry fs.DirEntry, err error) error {
+// there on, and links to folders, which are not gone into. Hidden ones are left out.
+func listFiles(dir string) (files map[string]bool, links []string, err error) {
+	root, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, nil, &Fault{Path: dir, Err: err}
+	}
+	files = map[string]bool{}
+	err = filepath.WalkDir(root, func(p string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return &Fault{Path: p, Err: err}
 		}
-		if p != dir && strings.HasPrefix(entry.Name(), ".") {
+		if p != root && strings.HasPrefix(entry.Name(), ".") {
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
@@ -167,14 +190,21 @@ func listFiles(dir string) (map[string]bool, error) {
 		if entry.IsDir() {
 			return nil
 		}
-		name, err := filepath.Rel(dir, p)
+		name, err := filepath.Rel(root, p)
 		if err != nil {
 			return err
 		}
-		out[filepath.ToSlash(name)] = true
+		name = filepath.ToSlash(name)
+		if entry.Type()&fs.ModeSymlink != 0 {
+			if info, err := os.Stat(p); err == nil && info.IsDir() {
+				links = append(links, name)
+				return nil
+			}
+		}
+		files[name] = true
 		return nil
 	})
-	return out, err
+	return files, links, err
 }
 
 // readMetadata reads a metadata.jsonl. Every fault is named by its line, up to a few.

@@ -27,7 +27,8 @@ type Item struct {
 
 // words are what a caption is made of: attributes by groups, or a text.
 type words struct {
-	attributes string // JSON of aa_text; "" is a free text
+	byGroups   bool   // attributes and labels say it; else text
+	attributes string // JSON of aa_text
 	labels     string // JSON of aa_ids; "" is none
 	shot       string // person_type
 	text       string
@@ -65,7 +66,7 @@ func (i *Item) Key() (string, error) {
 	if known.known && known.size == info.Size() && known.modified.Equal(info.ModTime()) {
 		return hex.EncodeToString(known.hash[:]), nil
 	}
-	data, err := readFile(i.Path(), maxFile)
+	data, info, err := read(i.Path(), maxFile)
 	if err != nil {
 		return "", i.fault(err)
 	}

@@ -151,7 +151,7 @@ func (s *Set) readLabels(source *Source, number int, out []*candidate) ([]*candi
 			s.note("%s: column %s is missing: %s", file, name, lacking[name])
 		}
 		for i, r := range rows {
-			c := &candidate{source: number, item: &Item{Source: source, words: words{attributes: r.aaText, labels: r.aaIDs, shot: r.personType}}}
+			c := &candidate{source: number, item: &Item{Source: source, words: words{byGroups: true, attributes: r.aaText, labels: r.aaIDs, shot: r.personType}}}
 			c.item.Name, c.item.Map = cleaned(r.path), cleaned(r.segmPath)
 			if r.path == "" {
 				c.item.Name = fmt.Sprintf("label/%s, row %d", filepath.Base(file), i)
@@ -197,10 +197,11 @@ func local(names ...string) error {
 
 // readImages adds the images of a folder.
 func (s *Set) readImages(source *Source, number int, out []*candidate) ([]*candidate, error) {
-	all, err := readFolder(source)
+	all, notes, err := readFolder(source)
 	if err != nil {
 		return out, err
 	}
+	s.notes = append(s.notes, notes...)
 	for _, f := range all {
 		text := cmp.Or(f.text, source.Caption)
 		item := &Item{Source: source, Name: f.name, Map: f.segm, words: words{text: text}}
@@ -263,9 +264,9 @@ func (s *Set) check(ctx context.Context, c *candidate, sizes []Size) error {
 		switch {
 		case err != nil:
 			faults = append(faults, fmt.Errorf("its parsing map %s %w", i.Map, plain(err)))
-		case size != Size{} && mapped != size:
+		case size != (Size{}) && mapped != size:
 			faults = append(faults, fmt.Errorf("its parsing map %s %w", i.Map, mapSize(mapped, size)))
-		case s.options.CheckMaps && size != Size{}:
+		case s.options.CheckFiles && size != (Size{}):
 			if _, err := i.readMap(ctx); err != nil {
 				var f *Fault
 				if errors.As(err, &f) {
@@ -275,10 +276,15 @@ func (s *Set) check(ctx context.Context, c *candidate, sizes []Size) error {
 			}
 		}
 	}
+	if s.options.CheckFiles && size != (Size{}) {
+		if err := i.decode(ctx); err != nil {
+			faults = append(faults, err)
+		}
+	}
 	if err := i.words.check(i.Source.Labels); err != nil {
 		faults = append(faults, err)
 	}
-	if (size != Size{}) {
+	if size != (Size{}) {
 		i.Bucket = sizes[nearest(sizes, size.Width, size.Height)]
 		if err := s.fits(i); err != nil {
 			faults = append(faults, err)
@@ -304,11 +310,11 @@ func (s *Set) fits(i *Item) error {
 
 // check refuses words that no caption can be made of.
 func (w words) check(t *LabelTable) error {
-	if w.attributes == "" {
-		if w.labels != "" || w.shot != "" {
-			return errors.New("has no aa_text")
-		}
+	if !w.byGroups {
 		return nil
+	}
+	if w.attributes == "" {
+		return errors.New("has no aa_text")
 	}
 	attributes, err := parseAttributes(w.attributes)
 	if err != nil {
@@ -438,12 +444,12 @@ func (s *Set) lay() error {
 		held[i.Bucket] = append(held[i.Bucket], n)
 	}
 	var buckets []bucket
+	var empty []string
 	for _, size := range sizes {
 		all, batch := entries[size], s.options.Batch
 		switch {
-		case len(all) == 0 && s.options.Buckets.Width == 0:
-			s.note("size %s has no image", size)
 		case len(all) == 0:
+			empty = append(empty, size.String())
 		case len(all) < batch && s.options.DropLast:
 			s.note("size %s has %d images, fewer than a batch of %d: none is learned from", size, len(all), batch)
 		case len(all) < batch:
@@ -455,6 +461,9 @@ func (s *Set) lay() error {
 		for chunk := range slices.Chunk(held[size], batch) {
 			s.held = append(s.held, chunk)
 		}
+	}
+	if len(empty) > 0 {
+		s.note("sizes without an image: %s", strings.Join(empty, ", "))
 	}
 	s.plans = newPlans(s.options.Seed, s.options.Batch, s.options.DropLast, buckets)
 	if s.plans.batches == 0 {

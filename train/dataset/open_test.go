@@ -11,7 +11,7 @@ func TestDollsAreOpened(t *testing.T) {
 	dir := people(t, 24, 96, 128)
 	for _, format := range []Format{"", CosmicManHQ, ImageFolder} {
 		o := small(Source{Path: dir, Format: format})
-		o.CheckMaps = true
+		o.CheckFiles = true
 		s := open(t, o)
 		f := s.Facts()
 		if f.Images != 24 || f.LeftOut != 0 || f.Sources[0].Maps != 24 || f.Sources[0].Masked != 24 || f.Batches != 12 {

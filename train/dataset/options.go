@@ -24,9 +24,10 @@ type Options struct {
 	DropLast bool // leave out a bucket's incomplete batch; else it is filled with the bucket's own
 
 	Unreadable Unreadable // "" is Refuse
-	// CheckMaps reads every parsing map at Open, for labels that the table does not
-	// have. Otherwise such a map is found when it is visited.
-	CheckMaps bool
+	// CheckFiles reads every image and every parsing map at Open, for what their headers
+	// do not show: damaged pixels, and labels that the table does not have. Otherwise
+	// such a file is found when it is visited.
+	CheckFiles bool
 	// Progress is called now and then while files are checked, from one goroutine at a
 	// time; may be nil.
 	Progress func(done, all int)
@@ -46,9 +47,10 @@ type Source struct {
 	Trigger string // stands in front of all captions
 	Caption string // of images without one; "" makes a missing caption a fault
 
-	// Where a folder's parsing maps are, if its metadata do not say: NAME.png has
-	// NAME + MapSuffix beside it, or in MapFolder, a folder laid out as Path is, with
-	// MapSuffix or ".png". An image without one has no map.
+	// Where a folder's parsing maps are, if its metadata do not say: NAME.jpg has
+	// NAME + MapSuffix beside it, or in MapFolder, which is laid out as Path is and
+	// named from there on; there MapSuffix is ".png" if it is "". An image without one
+	// has no map.
 	MapSuffix string
 	MapFolder string
 	Labels    *LabelTable // of the maps; nil is ATR's

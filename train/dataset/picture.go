@@ -30,7 +30,7 @@ var limits = picture.Limits{MaxPixels: 1 << 26, MinSide: 1, MaxSide: 1 << 14}
 // map by its nearest labels), crops and mirrors them. What is transparent is seen on
 // white. Every error but the context's is a *Fault that names the file.
 func (s *Set) Picture(ctx context.Context, v Visit) (*Picture, error) {
-	data, info, err := readStat(v.Item.Path())
+	data, info, err := read(v.Item.Path(), maxFile)
 	if err != nil {
 		return nil, v.Item.fault(err)
 	}
@@ -52,6 +52,16 @@ func (s *Set) Picture(ctx context.Context, v Visit) (*Picture, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// decode reads an item's image only to see whether it can be.
+func (i *Item) decode(ctx context.Context) error {
+	data, err := readFile(i.Path(), maxFile)
+	if err != nil {
+		return err
+	}
+	_, _, err = picture.Decode(ctx, data, limits)
+	return err
 }
 
 // levels are the values of a byte, as torchvision's ToTensor and Normalize make them.
@@ -169,26 +179,17 @@ func mapSize(got, image Size) error {
 
 // readFile reads a file of at most so many bytes.
 func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, _, err := readOpen(f, most)
+	data, _, err := read(path, most)
 	return data, err
 }
 
-// readStat reads an image's file, and what it looked like then.
-func readStat(path string) ([]byte, fs.FileInfo, error) {
+// read reads a file, and what it looked like then.
+func read(path string, most int64) ([]byte, fs.FileInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	return readOpen(f, maxFile)
-}
-
-func readOpen(f *os.File, most int64) ([]byte, fs.FileInfo, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, err
