@@ -79,7 +79,8 @@ func TestGradientByInnerValues(t *testing.T) {
 	}
 }
 
-// TestNothingUnused: what a rule wrote and nobody needs is gone.
+// TestGradientsAreAdded: a gradient that has a value to be added to is added, another
+// one is what it is.
 func TestGradientsAreAdded(t *testing.T) {
 	g := onnx.NewGraph("sums")
 	x, y, sum := g.Input("x", f32, rows), g.Input("y", f32, rows), g.Input("sum", f32, rows)
@@ -105,6 +106,7 @@ func TestGradientsAreAdded(t *testing.T) {
 	}
 }
 
+// TestNothingUnused: what a rule wrote and nobody needs is gone.
 func TestNothingUnused(t *testing.T) {
 	for op, all := range forms {
 		for i, f := range all {
