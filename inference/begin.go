@@ -2,6 +2,7 @@ package inference
 
 import (
 	"context"
+	"slices"
 
 	"cosmicman/diffusion"
 )
@@ -40,16 +41,24 @@ func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, er
 	if len(good) == 0 {
 		return seqs, errs
 	}
-	texts, err := m.encodeRequests(ctx, good)
+	combined := map[*Request]*combination{}
+	good = slices.DeleteFunc(good, func(r *Request) bool {
+		combined[r], faults[r] = m.combine(r.effective())
+		return faults[r] != nil
+	})
+	texts, err := m.encodeRequests(ctx, good, combined)
 	initials := map[*Request]*initial{}
 	for i, s := range starts {
 		if errs[i] != nil {
 			continue
 		}
+		r := checked[s.Request]
+		if errs[i] = faults[r]; errs[i] != nil {
+			continue
+		}
 		if errs[i] = err; err != nil {
 			continue
 		}
-		r := checked[s.Request]
 		in, have := initials[r]
 		if !have {
 			if in, faults[s.Request] = m.initialOf(ctx, r); faults[s.Request] == nil {
@@ -59,8 +68,10 @@ func (m *Model) Begin(ctx context.Context, starts []Start) (seqs []*Sequence, er
 		if errs[i] = faults[s.Request]; errs[i] != nil {
 			continue
 		}
-		cond, uncond := texts.of(m, r)
-		seqs[i], errs[i] = m.start(r, r.Seed+uint64(s.Image), in, cond, uncond)
+		cond, uncond := texts.of(m, r, combined[r])
+		if seqs[i], errs[i] = m.start(r, r.Seed+uint64(s.Image), in, cond, uncond); errs[i] == nil {
+			seqs[i].lora = combined[r]
+		}
 	}
 	return seqs, errs
 }

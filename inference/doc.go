@@ -20,6 +20,17 @@
 // sequences are run in smaller calls. What was found out outlives the process in
 // [Proofs]. Text encoders go the same way; the VAE decodes one image a call.
 //
+// # LoRAs
+//
+// A request with LoRAs is drawn with forms of the networks in which picked modules have
+// low-rank changes beside them, whose factors are inputs that each row chooses from
+// (model.Adapt). Which form, a class of modules, and which rank factors are filled up to
+// follow from the request alone; both are its [Sequence.Variant], and sequences of
+// different variants share no call. A network that no LoRA of the request changes is run
+// as it is. So requests with different LoRAs share calls, and each keeps its bits. Every
+// class that is in use costs a session, with packed copies of its own beside the mapped
+// weights; two a network are kept.
+//
 // # Failures
 //
 // A call that fails, for want of memory ([ErrOutOfMemory]) or because its context has

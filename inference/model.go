@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 
 	"cosmicman/diffusion"
 	"cosmicman/model"
@@ -11,6 +12,7 @@ import (
 	"cosmicman/ort"
 	"cosmicman/tokenizer"
 	"cosmicman/weights"
+	"cosmicman/weights/lora"
 )
 
 // Settings say how sessions are made. The zero value is what was measured to be
@@ -41,6 +43,13 @@ type Model struct {
 	unet    *network
 	decoder *network
 	encoder *network
+
+	adapted  map[string]*variants // the networks that LoRAs change, by their folders
+	combined combinations
+
+	namesOnce sync.Once
+	loraNames *lora.Names
+	namesErr  error
 
 	sketches sketcher
 }
@@ -125,6 +134,10 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
+	}
+	m.adapted = map[string]*variants{lora.UNet: {plain: m.unet, component: lora.UNet}}
+	for i := range m.texts {
+		m.adapted[textParts[i]] = &variants{plain: m.texts[i].network, component: textParts[i]}
 	}
 	return m, nil
 }
@@ -223,6 +236,9 @@ func (m *Model) Close() error {
 	errs := []error{m.unet.close(), m.decoder.close(), m.encoder.close()}
 	for i := range m.texts {
 		errs = append(errs, m.texts[i].close())
+	}
+	for _, v := range m.adapted {
+		errs = append(errs, v.close())
 	}
 	return errors.Join(errs...)
 }

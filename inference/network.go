@@ -109,6 +109,13 @@ func (n *network) run(ctx context.Context, inputs map[string]ort.Tensor) (map[st
 	return s.Run(ctx, inputs)
 }
 
+// open reports whether there is a session.
+func (n *network) open() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.session != nil
+}
+
 func (n *network) close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

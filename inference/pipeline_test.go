@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"cmp"
 	"encoding/json"
 	"image"
 	"math"
@@ -33,7 +34,12 @@ type pipelineCase struct {
 	Init, Mask     string // names of inputs
 	Strength       float64
 	UNet           string
-	Twin           struct{ Latents float64 }
+	LoRAs          []struct {
+		File   string
+		Weight float64
+	}
+	Scale float64 // in place of the weights; 0: there is none
+	Twin  struct{ Latents float64 }
 }
 
 // TestImagesEqualDiffusers draws every reference image of every model of the
@@ -43,6 +49,10 @@ func TestImagesEqualDiffusers(t *testing.T) { drawReferences(t, "testdata") }
 // TestEditsEqualDiffusers is the same for oracle/edits.py: images that begin from an
 // image, whole and repainted in parts.
 func TestEditsEqualDiffusers(t *testing.T) { drawReferences(t, "testdata/edits") }
+
+// TestLoRAsEqualDiffusers is the same for oracle/loras.py: images with LoRA files of
+// several formats, several at once, with text encoders' parts and convolutions.
+func TestLoRAsEqualDiffusers(t *testing.T) { drawReferences(t, "testdata/loras") }
 
 func drawReferences(t *testing.T, dir string) {
 	files, err := filepath.Glob(dir + "/*.json")
@@ -150,6 +160,13 @@ func checkImages(t *testing.T, m *Model, c pipelineCase, want *weights.File) {
 		Prompt: c.Prompt, NegativePrompt: c.NegativePrompt, Sampler: c.Sampler, Steps: c.Steps, GuidanceScale: c.GuidanceScale,
 		Eta: c.Eta, Seed: c.Seed, Width: c.Width, Height: c.Height, Strength: c.Strength,
 		Init: inputOf(t, want, c.Init), Mask: inputOf(t, want, c.Mask),
+	}
+	for _, l := range c.LoRAs {
+		a, err := m.Adapter(filepath.Join("../weights/lora/testdata", l.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.LoRAs = append(r.LoRAs, LoRA{Name: l.File, Adapter: a, Weight: cmp.Or(c.Scale, l.Weight)})
 	}
 	seqs, err := m.Sequences(t.Context(), r, c.Count)
 	if err != nil {

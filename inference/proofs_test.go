@@ -91,7 +91,7 @@ func TestProofsOutliveAProcess(t *testing.T) {
 func TestProofsAreBounded(t *testing.T) {
 	var p Proofs
 	for i := range maxShapes + 10 {
-		p.set("n", shapeName(i, 1, 77), 2, true)
+		p.set("n", shapeName("", i, 1, 77), 2, true)
 	}
 	if n := len(p.known["n"]); n != 10 {
 		t.Errorf("%d shapes are kept, want 10 since it began anew", n)

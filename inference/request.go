@@ -39,6 +39,9 @@ type Request struct {
 	// PromptSyntax is "weighted" where brackets are emphasis, as in AUTOMATIC1111's web UI;
 	// "plain" or "" where they are text.
 	PromptSyntax string
+
+	// LoRAs change the networks, all together; their order matters to the last bits alone.
+	LoRAs []LoRA
 }
 
 // options of the texts.
@@ -90,6 +93,7 @@ func (r *Request) check() (errs faults) {
 		errs.add("guidance scale", "is %v, expected a finite number", r.GuidanceScale)
 	}
 	r.checkInit(&errs)
+	r.checkLoRAs(&errs)
 	switch {
 	case math.IsNaN(r.Eta) || math.IsInf(r.Eta, 0) || r.Eta < 0:
 		errs.add("eta", "is %v, expected a finite number from 0 on", r.Eta)
@@ -148,6 +152,7 @@ func (m *Model) Check(r *Request) error {
 func (m *Model) checked(r *Request) (*Request, error) {
 	c := *r
 	errs := c.check()
+	m.checkAdapters(&c, &errs)
 	f := m.VAE.Factor()
 	w, h := m.DefaultSize(&c)
 	if drawnAnew(&c) && len(errs) == 0 && (w == 0 && c.Width == 0 || h == 0 && c.Height == 0) {

@@ -78,7 +78,7 @@ func TestLeanSingleRow(t *testing.T) {
 	if want := []int{2, 1, 2, 2, 2}; !slices.Equal(*rows, want) {
 		t.Errorf("calls of %v rows, want %v: two and one to compare, then two", *rows, want)
 	}
-	if n := m.Rows(int(s.height), int(s.width), s.Context(), 1); n != 2 {
+	if n := m.Rows("", int(s.height), int(s.width), s.Context(), 1); n != 2 {
 		t.Errorf("a single row is given %d rows", n)
 	}
 	packed := loadWith(t, folder, Settings{Threads: 1})
@@ -130,8 +130,8 @@ func TestRowCountsInUse(t *testing.T) {
 			if err := m.Step(t.Context(), seqs...); err != nil {
 				t.Fatal(err)
 			}
-			if call > 0 && !slices.Equal(*rows, []int{m.Rows(9, 8, 77, want)}) {
-				t.Errorf("%d rows: calls of %v, want one of %d", want, *rows, m.Rows(9, 8, 77, want))
+			if call > 0 && !slices.Equal(*rows, []int{m.Rows("", 9, 8, 77, want)}) {
+				t.Errorf("%d rows: calls of %v, want one of %d", want, *rows, m.Rows("", 9, 8, 77, want))
 			}
 		}
 		alone := load(t, openRuntime(t), m.Pipeline.Dir, weights.Options{})
@@ -153,7 +153,7 @@ func forbid(t *testing.T, m *Model, counts ...int) {
 		t.Fatal(err)
 	}
 	for _, n := range counts {
-		m.unet.settings.Proofs.set(m.unet.proofKey(), shapeName(9, 8, 77), n, false)
+		m.unet.settings.Proofs.set(m.unet.proofKey(), shapeName("", 9, 8, 77), n, false)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestUnusableCounts(t *testing.T) {
 			if !slices.Equal(*rows, c.last) {
 				t.Errorf("calls of %v rows, want %v", *rows, c.last)
 			}
-			if n := m.Rows(9, 8, 77, 5); n != c.given {
+			if n := m.Rows("", 9, 8, 77, 5); n != c.given {
 				t.Errorf("5 rows are given %d, want %d", n, c.given)
 			}
 			for i := range seqs {

@@ -2,6 +2,7 @@ package inference
 
 import (
 	"cosmicman/diffusion"
+	"cosmicman/weights/lora"
 )
 
 // Sequence is one image on its way: everything that drawing it changes. It is for
@@ -9,6 +10,7 @@ import (
 type Sequence struct {
 	request      *Request // checked, with its size
 	seed         uint64
+	lora         *combination  // nil without LoRAs
 	cond, uncond *conditioning // uncond is nil without guidance
 	sampler      diffusion.Sampler
 	timesteps    []float32
@@ -51,6 +53,17 @@ func (s *Sequence) Rows() int {
 		return 2
 	}
 	return 1
+}
+
+// Variant names the form in which the UNet is run: "" for the network as it is. Sequences
+// of different ones share no call.
+func (s *Sequence) Variant() string { return s.form().String() }
+
+func (s *Sequence) form() form {
+	if f := s.lora.part(lora.UNet); f != nil {
+		return f.form
+	}
+	return form{}
 }
 
 // Context is how many tokens the UNet attends to, padding included.

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"cosmicman/diffusion"
 	"cosmicman/model"
 	"cosmicman/ort"
+	"cosmicman/weights/lora"
 )
 
 // Step is Advance for sequences that fail together.
@@ -16,8 +19,8 @@ func (m *Model) Step(ctx context.Context, seqs ...*Sequence) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// Advance runs the UNet once for all sequences, which must have one latent shape
-// and context, and lets each go on by one network call. What a sequence becomes does not
+// Advance runs the UNet once for all sequences, which must have one latent shape,
+// context and variant, and lets each go on by one network call. What a sequence becomes does not
 // depend on the others (see Proofs).
 //
 // err is the call's own: no sequence has moved, the call can be made again, and
@@ -40,7 +43,7 @@ func (m *Model) Advance(ctx context.Context, seqs []*Sequence) (errs []error, er
 		return errs, ctx.Err()
 	}
 	first := seqs[0]
-	out, err := m.unet.runRows(ctx, first.shape(), b.pieces, func(rows []int) map[string]ort.Tensor {
+	out, err := m.adapted[lora.UNet].runRows(ctx, first.form().class, first.shape(), b.pieces, func(rows []int) map[string]ort.Tensor {
 		return m.unetInputs(&b, rows, first)
 	})
 	if err != nil {
@@ -79,16 +82,22 @@ func (s *Sequence) advance(input []float32, rows [][]float32) error {
 }
 
 // shape names what the UNet's inputs depend on beside the rows.
-func (s *Sequence) shape() string { return shapeName(int(s.height), int(s.width), s.Context()) }
-
-func shapeName(height, width, tokens int) string {
-	return fmt.Sprintf("%dx%d/%d", height, width, tokens)
+func (s *Sequence) shape() string {
+	return shapeName(s.Variant(), int(s.height), int(s.width), s.Context())
 }
 
-// Rows is how many rows the device is given where n rows are packed: n, or more
-// by padding. Sizes are those of the latents.
-func (m *Model) Rows(height, width, tokens, n int) int {
-	return m.unet.given(shapeName(height, width, tokens), n)
+func shapeName(variant string, height, width, tokens int) string {
+	name := fmt.Sprintf("%dx%d/%d", height, width, tokens)
+	if variant != "" {
+		name += "+" + variant
+	}
+	return name
+}
+
+// Rows is how many rows the device is given where n rows of a variant are packed: n, or
+// more by padding. Sizes are those of the latents.
+func (m *Model) Rows(variant string, height, width, tokens, n int) int {
+	return m.adapted[lora.UNet].given(classOf(variant), shapeName(variant, height, width, tokens), n)
 }
 
 // batch is the UNet's rows; with guidance a sequence's unconditional row comes
@@ -97,6 +106,9 @@ type batch struct {
 	pieces []int // rows of each sequence
 	rows   []batchRow
 	scaled map[*Sequence][]float32
+
+	slots []*factors // of adapted rows, each once
+	bank  map[string]ort.Tensor
 }
 
 type batchRow struct {
@@ -113,6 +125,9 @@ func (b *batch) add(s *Sequence) {
 	}
 	b.scaled[s] = scaled
 	b.pieces = append(b.pieces, s.Rows())
+	if f := s.lora.part(lora.UNet); f != nil && !slices.Contains(b.slots, f) {
+		b.slots = append(b.slots, f)
+	}
 	for _, c := range []*conditioning{s.uncond, s.cond} {
 		if c != nil {
 			b.rows = append(b.rows, batchRow{s, scaled, c})
@@ -123,6 +138,7 @@ func (b *batch) add(s *Sequence) {
 // unetInputs puts chosen rows together.
 func (m *Model) unetInputs(b *batch, rows []int, first *Sequence) map[string]ort.Tensor {
 	var sample, timesteps, states, pooled, timeIDs []float32
+	var slot []int64
 	for _, i := range rows {
 		r := b.rows[i]
 		sample = append(sample, r.scaled...)
@@ -133,6 +149,7 @@ func (m *Model) unetInputs(b *batch, rows []int, first *Sequence) map[string]ort
 		pooled = append(pooled, r.text.pooled()...)
 		h, w := float32(r.request.Height), float32(r.request.Width)
 		timeIDs = append(timeIDs, h, w, 0, 0, h, w) // diffusers' default: nothing was cropped
+		slot = append(slot, int64(slices.Index(b.slots, r.lora.part(lora.UNet))))
 	}
 	n := int64(len(rows))
 	inputs := map[string]ort.Tensor{
@@ -143,6 +160,13 @@ func (m *Model) unetInputs(b *batch, rows []int, first *Sequence) map[string]ort
 	if m.UNet.TextTime {
 		inputs["text_embeds"] = ort.Floats(pooled, n, m.UNet.TextEmbedDim())
 		inputs["time_ids"] = ort.Floats(timeIDs, n, model.TimeIDs)
+	}
+	if len(b.slots) > 0 {
+		if b.bank == nil {
+			b.bank = slots(b.slots)
+		}
+		maps.Copy(inputs, b.bank)
+		inputs[model.AdapterSlot] = ort.Ints(slot, n)
 	}
 	return inputs
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cosmicman/model"
 	"cosmicman/ort"
 	"cosmicman/prompt"
 	"cosmicman/weights"
@@ -38,6 +39,7 @@ type encoded struct {
 type text struct {
 	prompt string
 	prompt.Options
+	lora *combination // that changes a text encoder, or nil
 }
 
 // layout is a text in windows, for each text encoder. All have as many.
@@ -46,9 +48,12 @@ type layout []*prompt.Layout
 // window is one of a layout, for each text encoder.
 type window []prompt.Window
 
-// key tells windows apart.
-func (w window) key() string {
+// key tells windows apart, and what they are encoded with.
+func (w window) key(lora *combination) string {
 	var b []byte
+	if lora != nil {
+		b = append(b, lora.key...)
+	}
 	for _, one := range w {
 		for i, id := range one.IDs {
 			b = binary.LittleEndian.AppendUint32(b, uint32(id))
@@ -69,7 +74,8 @@ const maxTexts = 16
 func (m *Model) encode(ctx context.Context, texts ...text) (map[text]*conditioning, error) {
 	keys := map[text][]string{}
 	found := map[string]*encoded{}
-	var missing []window
+	missing := map[*combination][]window{}
+	var order []*combination // of missing
 	out := map[text]*conditioning{}
 	for _, t := range texts {
 		if out[t] != nil {
@@ -87,25 +93,30 @@ func (m *Model) encode(ctx context.Context, texts ...text) (map[text]*conditioni
 				w[k] = l[k].Windows[i]
 			}
 			c.tokens += int64(len(w[0].IDs))
-			key := w.key()
+			key := w.key(t.lora)
 			keys[t] = append(keys[t], key)
 			if _, twice := found[key]; twice {
 				continue
 			}
 			if found[key] = m.encoded.get(key); found[key] == nil {
-				missing = append(missing, w)
+				if missing[t.lora] == nil {
+					order = append(order, t.lora)
+				}
+				missing[t.lora] = append(missing[t.lora], w)
 			}
 		}
 	}
-	for some := range slices.Chunk(missing, maxTexts) {
-		results, err := m.encodeSome(ctx, some)
-		if err != nil {
-			return nil, err
-		}
-		for i, w := range some {
-			key := w.key()
-			m.encoded.put(key, results[i])
-			found[key] = results[i]
+	for _, lora := range order {
+		for some := range slices.Chunk(missing[lora], maxTexts) {
+			results, err := m.encodeSome(ctx, some, lora)
+			if err != nil {
+				return nil, err
+			}
+			for i, w := range some {
+				key := w.key(lora)
+				m.encoded.put(key, results[i])
+				found[key] = results[i]
+			}
 		}
 	}
 	for t, c := range out {
@@ -144,7 +155,7 @@ func (m *Model) layOut(t text) (layout, error) {
 // encodeSome runs the text encoders once each. Diffusers' conventions: SD takes
 // the last hidden state; SDXL the penultimate ones of both encoders side by
 // side, and the second's projected embedding.
-func (m *Model) encodeSome(ctx context.Context, windows []window) ([]*encoded, error) {
+func (m *Model) encodeSome(ctx context.Context, windows []window, lora *combination) ([]*encoded, error) {
 	out := make([]*encoded, len(windows))
 	parts := make([][][]float32, len(windows))
 	for k := range out {
@@ -155,7 +166,7 @@ func (m *Model) encodeSome(ctx context.Context, windows []window) ([]*encoded, e
 		for k, w := range windows {
 			inputs[k] = w[i]
 		}
-		results, err := m.texts[i].encode(ctx, inputs)
+		results, err := m.texts[i].encode(ctx, inputs, m.adapted[textParts[i]], lora.part(textParts[i]))
 		if err != nil {
 			return nil, err
 		}
@@ -208,10 +219,17 @@ func mean(x []float32) float64 {
 	return sum / float64(len(x))
 }
 
-func (t *textEncoder) encode(ctx context.Context, windows []prompt.Window) (rowOutputs, error) {
+// encode runs the text encoder, with f in one of its variants. All windows have the same
+// LoRAs.
+func (t *textEncoder) encode(ctx context.Context, windows []prompt.Window, v *variants, f *factors) (rowOutputs, error) {
 	tokens := int64(len(windows[0].IDs))
 	pieces := slices.Repeat([]int{1}, len(windows))
-	return t.runRows(ctx, strconv.FormatInt(tokens, 10), pieces, func(rows []int) map[string]ort.Tensor {
+	shape, variant := strconv.FormatInt(tokens, 10), form{}
+	if f != nil {
+		variant = f.form
+		shape += "+" + variant.String()
+	}
+	return v.runRows(ctx, variant.class, shape, pieces, func(rows []int) map[string]ort.Tensor {
 		var ids, pooled []int64
 		for i, row := range rows {
 			w := windows[row]
@@ -219,7 +237,12 @@ func (t *textEncoder) encode(ctx context.Context, windows []prompt.Window) (rowO
 			ids = append(ids, w.IDs...)
 		}
 		n := int64(len(rows))
-		return map[string]ort.Tensor{"input_ids": ort.Ints(ids, n, tokens), "pooled_index": ort.Ints(pooled, n)}
+		inputs := map[string]ort.Tensor{"input_ids": ort.Ints(ids, n, tokens), "pooled_index": ort.Ints(pooled, n)}
+		if f != nil {
+			maps.Copy(inputs, slots([]*factors{f}))
+			inputs[model.AdapterSlot] = ort.Ints(make([]int64, n), n)
+		}
+		return inputs
 	})
 }
 
@@ -259,9 +282,9 @@ func (c *conditioning) padded(like *conditioning, empty *encoded) *conditioning 
 
 // texts of a request: with guidance a second one, unless absent says that its
 // conditioning is zero.
-func (m *Model) textsOf(r *Request) (positive, negative text, absent bool) {
-	o := r.options()
-	positive, negative = text{r.Prompt, o}, text{"", o}
+func (m *Model) textsOf(r *Request, c *combination) (positive, negative text, absent bool) {
+	o, lora := r.options(), c.texts()
+	positive, negative = text{r.Prompt, o, lora}, text{"", o, lora}
 	if r.NegativePrompt != nil {
 		negative.prompt = *r.NegativePrompt
 		return positive, negative, false
@@ -272,15 +295,15 @@ func (m *Model) textsOf(r *Request) (positive, negative text, absent bool) {
 // conditionings are encoded texts, and what texts of several windows are padded with.
 type conditionings struct {
 	texts map[text]*conditioning
-	empty *conditioning
+	empty map[*combination]*conditioning
 	zero  *conditioning // shared, made when it is first needed
 }
 
 // encodeRequests encodes what requests need, each text once.
-func (m *Model) encodeRequests(ctx context.Context, requests []*Request) (*conditionings, error) {
+func (m *Model) encodeRequests(ctx context.Context, requests []*Request, combined map[*Request]*combination) (*conditionings, error) {
 	texts := map[text]bool{}
 	for _, r := range requests {
-		positive, negative, absent := m.textsOf(r)
+		positive, negative, absent := m.textsOf(r, combined[r])
 		texts[positive] = true
 		if r.guided() && !absent {
 			texts[negative] = true
@@ -290,14 +313,15 @@ func (m *Model) encodeRequests(ctx context.Context, requests []*Request) (*condi
 	if err != nil {
 		return nil, err
 	}
-	c := &conditionings{texts: encoded}
-	for _, t := range encoded {
-		if len(t.windows) > 1 && c.empty == nil {
-			empty, err := m.encode(ctx, text{})
+	c := &conditionings{texts: encoded, empty: map[*combination]*conditioning{}}
+	for t, e := range encoded {
+		if len(e.windows) > 1 && c.empty[t.lora] == nil {
+			none := text{lora: t.lora}
+			empty, err := m.encode(ctx, none)
 			if err != nil {
 				return nil, err
 			}
-			c.empty = empty[text{}]
+			c.empty[t.lora] = empty[none]
 		}
 	}
 	return c, nil
@@ -313,13 +337,19 @@ func (t text) compare(o text) int {
 		}
 		return -1
 	}
-	return cmp.Or(strings.Compare(t.prompt, o.prompt), flag(t.Chunk, o.Chunk), flag(t.Weighted, o.Weighted))
+	key := func(c *combination) string {
+		if c == nil {
+			return ""
+		}
+		return c.key
+	}
+	return cmp.Or(strings.Compare(t.prompt, o.prompt), flag(t.Chunk, o.Chunk), flag(t.Weighted, o.Weighted), strings.Compare(key(t.lora), key(o.lora)))
 }
 
 // of returns the two rows' conditionings of a request, of as many windows; uncond is nil
 // without guidance.
-func (c *conditionings) of(m *Model, r *Request) (cond, uncond *conditioning) {
-	positive, negative, absent := m.textsOf(r)
+func (c *conditionings) of(m *Model, r *Request, lora *combination) (cond, uncond *conditioning) {
+	positive, negative, absent := m.textsOf(r, lora)
 	cond = c.texts[positive]
 	if !r.guided() {
 		return cond, nil
@@ -331,8 +361,8 @@ func (c *conditionings) of(m *Model, r *Request) (cond, uncond *conditioning) {
 		return cond, c.zero.padded(cond, c.zero.windows[0])
 	}
 	uncond = c.texts[negative]
-	if c.empty != nil {
-		empty := c.empty.windows[0]
+	if none := c.empty[positive.lora]; none != nil {
+		empty := none.windows[0]
 		cond, uncond = cond.padded(uncond, empty), uncond.padded(cond, empty)
 	}
 	return cond, uncond

@@ -105,7 +105,7 @@ func (m *engineModel) picture(ctx context.Context, s worker.Sequence, decode fun
 }
 
 func (m *engineModel) Rows(g job.Group, n int) int {
-	return m.Model.Rows(g.Height, g.Width, g.Tokens, n)
+	return m.Model.Rows(g.Variant, g.Height, g.Width, g.Tokens, n)
 }
 
 // engineSequence is an image on its way; Rows and Calls are the sequence's own.
@@ -119,7 +119,7 @@ type engineSequence struct {
 
 func (s *engineSequence) Group() job.Group {
 	_, h, w := s.Shape()
-	return job.Group{Model: s.model, Height: h, Width: w, Tokens: s.Context()}
+	return job.Group{Model: s.model, Variant: s.Variant(), Height: h, Width: w, Tokens: s.Context()}
 }
 
 func (s *engineSequence) Text() worker.Text {

@@ -19,7 +19,14 @@ import (
 // It is strict: a tensor that is of no module of the model or of no method that
 // is supported, a factor without the other, shapes that fit neither the module
 // nor each other and numbers that are not finite are errors, all of them listed.
-func Read(path string, n *Names) (*Adapter, error) {
+func Read(path string, n *Names) (*Adapter, error) { return read(path, n, true) }
+
+// Inspect is Read of the names and shapes alone: the layers have modules and ranks, no
+// values and no scale. Numbers that are not finite, and alphas that are none, are left
+// for Read to find.
+func Inspect(path string, n *Names) (*Adapter, error) { return read(path, n, false) }
+
+func read(path string, n *Names, values bool) (*Adapter, error) {
 	f, err := weights.OpenFile(path)
 	if err != nil {
 		return nil, err
@@ -47,7 +54,10 @@ func Read(path string, n *Names) (*Adapter, error) {
 		if found[i] == nil {
 			continue
 		}
-		l, err := found[i].layer(m, settings)
+		l := Layer{Module: m, Rank: found[i][down].Shape[0]}
+		if values {
+			l, err = found[i].layer(m, settings)
+		}
 		if err != nil {
 			faults = append(faults, err)
 			continue

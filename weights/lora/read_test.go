@@ -59,6 +59,15 @@ func TestDiffusersFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			compare(t, a, want)
+			seen, err := Inspect(filepath.Join("testdata", file), n)
+			if err != nil || len(seen.Layers) != len(a.Layers) {
+				t.Fatalf("%d layers are seen and %d read: %v", len(seen.Layers), len(a.Layers), err)
+			}
+			for i, l := range a.Layers {
+				if s := seen.Layers[i]; s.Module.String() != l.Module.String() || s.Rank != l.Rank || s.A != nil {
+					t.Errorf("layer %d is seen as %s of rank %d, it is %s of rank %d", i, s.Module, s.Rank, l.Module, l.Rank)
+				}
+			}
 			for format, write := range map[string]func(context.Context, string, *Names, *Adapter, Options) error{
 				"kohya": WriteKohya, "diffusers": WriteDiffusers,
 			} {
