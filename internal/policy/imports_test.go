@@ -67,9 +67,8 @@ const drawing = `
 	train/encode     <- train picture golang.org/x/sync
 	train/checkpoint <- weights
 	train/loop       <- train train/checkpoint
-	train/journal    <- train/loop picture
+	train/journal    <- train/loop picture google.golang.org/protobuf/encoding/protowire golang.org/x/image
 	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel internal/spelling
-	planned train/journal
 
 	# Two ways in. Neither knows a tensor.
 	scheduler           <- job
