@@ -11,8 +11,9 @@ import (
 
 // chart is a drawing of curves over steps, as SVG whose colours are the page's.
 type chart struct {
-	Title string
-	lines []chartLine
+	Title  string
+	linear bool // the scale stays linear however far the values are apart
+	lines  []chartLine
 }
 
 // chartLine is one curve: as it is, in pale, with its moving mean over it, or as dots that
@@ -28,7 +29,7 @@ type chartLine struct {
 // The drawing's sides, and the margins of its axes, in its own units.
 const (
 	chartWidth, chartHeight = 640.0, 260.0
-	left, right, top, foot  = 58.0, 12.0, 10.0, 26.0
+	left, right, top, foot  = 58.0, 22.0, 10.0, 26.0
 	// maxPoints bounds the points of a line; more are drawn as means.
 	maxPoints = 600
 )
@@ -112,7 +113,7 @@ func (c chart) scale() (p plot, ok bool) {
 	slices.Sort(all)
 	low = min(low, all[len(all)/100])
 	high = max(high, all[len(all)-1-len(all)/100])
-	p.log = low > 0 && high/low > 30
+	p.log = !c.linear && low > 0 && high/low > 30
 	switch {
 	case p.log:
 		p.y0, p.y1 = low/1.1, high*1.1

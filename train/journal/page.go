@@ -117,7 +117,7 @@ func (h *history) numbers() (out []Fact) {
 		s := chartLine{curve: c}.smoothed()
 		add("loss, smoothed", "%.4g", s[len(s)-1])
 	}
-	for _, of := range []struct{ curve, name string }{{"held", "held-out loss"}, {"average", "held-out, averaged weights"}} {
+	for _, of := range []struct{ curve, name string }{{"held", "held-out loss"}, {"average", "held-out loss, averaged weights"}} {
 		if c := h.curves[of.curve]; c != nil {
 			best := 0
 			for i, v := range c.values {
@@ -126,7 +126,9 @@ func (h *history) numbers() (out []Fact) {
 				}
 			}
 			add(of.name, "%.4g", c.values[len(c.values)-1])
-			add(fmt.Sprintf("best of it, at step %d", c.steps[best]), "%.4g", c.values[best])
+			if best < len(c.values)-1 {
+				add(fmt.Sprintf("its lowest, at step %d", c.steps[best]), "%.4g", c.values[best])
+			}
 		}
 	}
 	if h.steps > 0 {
@@ -134,7 +136,7 @@ func (h *history) numbers() (out []Fact) {
 		add("time", "%s", span(time.Duration(float64(h.last.Elapsed)*float64(time.Second))))
 	}
 	if h.begin.Parameters > 0 {
-		add("parameters that learn", "%s", strings.TrimSuffix(label(float64(h.begin.Parameters)), ".0"))
+		add("parameters that learn", "%s", label(float64(h.begin.Parameters)))
 	}
 	if h.last.Lost > 0 {
 		add("unreadable images", "%d", h.last.Lost)
@@ -145,6 +147,8 @@ func (h *history) numbers() (out []Fact) {
 	return out
 }
 
+const learningRate = "Learning rate"
+
 // charts of all curves: the loss beside what was held out, its parts, and the rest.
 func (h *history) charts() (out []chart) {
 	line := func(name, curve, class string, mean, dots bool) []chartLine {
@@ -154,7 +158,7 @@ func (h *history) charts() (out []chart) {
 		return nil
 	}
 	add := func(title string, lines ...[]chartLine) {
-		c := chart{Title: title}
+		c := chart{Title: title, linear: title == learningRate}
 		for _, l := range lines {
 			c.lines = append(c.lines, l...)
 		}
@@ -176,7 +180,7 @@ func (h *history) charts() (out []chart) {
 				line("held out, averaged weights", "average/"+part, "c2", false, true))
 		}
 	}
-	add("Learning rate", line("learning rate", "rate", "c4", false, false))
+	add(learningRate, line("learning rate", "rate", "c4", false, false))
 	add("Gradient norm, before it is bounded", line("norm", "norm", "c5", true, false))
 	add("Images a second", line("images/s", "speed", "c2", true, false))
 	return out
