@@ -130,22 +130,22 @@ const minLogVariance, maxLogVariance = -30, 20
 
 // VAE writes both halves with a sample of the latents between them.
 //
-//	image float32 [rows, 3, height, width]                     in [-1, 1]; height and width are multiples of f
-//	noise float32 [rows, latent_channels, height/f, width/f]   standard normal; zeros decode the mean
-//	-> reconstruction float32 [rows, 3, height, width]
-//	-> mean           float32 [rows, latent_channels, height/f, width/f]
-//	-> log_variance   float32 [rows, latent_channels, height/f, width/f]   within [-30, 20], as diffusers clamps it
+//	image float32 [rows, 3, f*height, f*width]            in [-1, 1]
+//	noise float32 [rows, latent_channels, height, width]  standard normal; zeros decode the mean
+//	-> reconstruction float32 [rows, 3, f*height, f*width]
+//	-> mean           float32 [rows, latent_channels, height, width]
+//	-> log_variance   float32 [rows, latent_channels, height, width]   within [-30, 20], as diffusers clamps it
 func VAE(c VAEConfig) (*onnx.Graph, error) {
 	g := onnx.NewGraph("vae")
 	b := builder{g, c.Groups, vaeEpsilon}
-	image := g.Input("image", tensor.Float32, onnx.Sym("rows"), onnx.N(c.InChannels), onnx.Sym("height"), onnx.Sym("width"))
+	f := onnx.N(int64(c.Factor()))
+	image := g.Input("image", tensor.Float32, onnx.Sym("rows"), onnx.N(c.InChannels), f.Mul(onnx.Sym("height")), f.Mul(onnx.Sym("width")))
 	moments := b.vaeEncoder(image, c)
 	mean := g.Slice(moments, 1, 0, c.LatentChannels)
 	spread := g.Clip(g.Slice(moments, 1, c.LatentChannels, 2*c.LatentChannels), minLogVariance, maxLogVariance)
 	noise := g.Input("noise", tensor.Float32, mean.Shape...)
-	x := b.vaeDecoder(g.Add(mean, g.Mul(g.Exp(g.Mul(spread, g.Scalar(0.5))), noise)), c)
-	// The same size, which the shapes' arithmetic cannot know.
-	g.Result("reconstruction", g.Reshape(x, onnx.Of(image, 0), onnx.Of(image, 1), onnx.Of(image, 2), onnx.Of(image, 3)))
+	sample := g.Add(mean, g.Mul(g.Exp(g.Mul(spread, g.Scalar(0.5))), noise))
+	g.Result("reconstruction", b.vaeDecoder(sample, c))
 	g.Result("mean", mean)
 	g.Result("log_variance", spread)
 	return g, onnx.Verify(g)
