@@ -10,7 +10,8 @@ import (
 // so it must not take long.
 type Reporter interface {
 	// Begin comes first. A run that goes on from a checkpoint makes its steps anew from
-	// there: what was told of later ones by a process that was killed is void.
+	// there: what was told of later ones by a process that was killed is void, and
+	// everything where a run starts at its beginning.
 	Begin(BeginReport)
 	// Step comes after each step.
 	Step(StepReport)
@@ -29,9 +30,12 @@ type Reporter interface {
 type BeginReport struct {
 	Step, Steps int64  // made before, and in all
 	Resumed     string // the checkpoint's folder, "" for a run from its beginning
-	Tensors     int
-	Parameters  int64         // elements of all tensors
-	Elapsed     time.Duration // that the run took before
+	// Held is the step at which held-out batches were judged last, -1 for never: what
+	// was told of later judgements is void, too.
+	Held       int64
+	Tensors    int
+	Parameters int64         // elements of all tensors
+	Elapsed    time.Duration // that the run took before
 }
 
 // StepReport is one step. All but the times is the same in every run with the same
@@ -39,7 +43,7 @@ type BeginReport struct {
 type StepReport struct {
 	Step, Steps  int64 // the step's number, from 1 on, and how many there will be
 	Epoch        float64
-	Losses       train.Losses // the mean of the step's batches; no parts and Total 0 where none had an image
+	Losses       train.Losses // the mean of the step's batches, not finite perhaps in a step that is skipped; no parts and Total 0 where no batch had an image
 	LearningRate float64
 	GradientNorm float64 // before it was bounded
 	Images       int64   // learned from in the whole run
