@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,18 +32,25 @@ func (r *run) judge(ctx context.Context) error {
 		if b.Images() == 0 {
 			continue
 		}
+		var under train.Losses
 		l, err := r.task.Judge(ctx, b)
-		if err != nil {
+		err = notFinite(l, err)
+		if err == nil && r.Held.Average {
+			under, err = r.judgeAverage(ctx, b)
+			err = notFinite(under, err)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, train.ErrNotFinite):
+			r.report.Note(fmt.Sprintf("held-out batch %d does not count at step %d: %v", i, r.state.Step, err))
+			continue
+		case err != nil:
 			return fmt.Errorf("held-out batch %d: %w", i, err)
 		}
 		live.add(l, float64(b.Images()))
+		average.add(under, float64(b.Images()))
 		report.Images += int64(b.Images())
-		if r.Held.Average {
-			if l, err = r.judgeAverage(ctx, b); err != nil {
-				return fmt.Errorf("held-out batch %d: %w", i, err)
-			}
-			average.add(l, float64(b.Images()))
-		}
 	}
 	r.lose(missing)
 	report.Losses = live.losses()

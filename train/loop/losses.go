@@ -1,10 +1,6 @@
 package loop
 
-import (
-	"math"
-
-	"cosmicman/train"
-)
+import "cosmicman/train"
 
 // mean adds up batches' losses in order.
 type mean struct {
@@ -45,5 +41,3 @@ func (m *mean) losses() (l train.Losses) {
 	}
 	return l
 }
-
-func finite(l train.Losses) bool { return !math.IsNaN(l.Total) && !math.IsInf(l.Total, 0) }

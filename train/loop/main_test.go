@@ -44,7 +44,8 @@ type regression struct {
 	learn   func(number int64) error                      // before it is learned from
 	missing func(number int64) []string
 	images  func(number int64) int
-	bad     func(number int64) bool // gradients with no number in them
+	bad     func(number int64) bool                    // gradients with no number in them
+	loses   func(purpose string, number int64) float64 // to be added to losses
 }
 
 const (
@@ -70,6 +71,7 @@ func newRegression() *regression {
 }
 
 type points struct {
+	purpose string
 	number  int64
 	x, y    [][]float64
 	missing []string
@@ -83,7 +85,7 @@ func (t *regression) Held() int               { return t.held }
 func (t *regression) Epoch(n int64) float64   { return float64(n) / t.per }
 
 func (t *regression) draw(purpose string, number int64, rows int) *points {
-	p := &points{number: number}
+	p := &points{purpose: purpose, number: number}
 	for row := range rows {
 		c := train.Chance(7, purpose, number, int64(row))
 		x, y := make([]float64, features), make([]float64, outputs)
@@ -138,6 +140,9 @@ func (t *regression) loss(p *points, gradients bool) train.Losses {
 				}
 			}
 		}
+	}
+	if t.loses != nil {
+		sum += t.loses(p.purpose, p.number)
 	}
 	l := train.Losses{Total: sum, Parts: []train.Part{{Name: "square", Value: sum}}}
 	if p.number%2 == 1 {

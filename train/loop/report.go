@@ -39,13 +39,13 @@ type BeginReport struct {
 }
 
 // StepReport is one step. All but the times is the same in every run with the same
-// settings.
+// settings, and all is finite.
 type StepReport struct {
 	Step, Steps  int64 // the step's number, from 1 on, and how many there will be
 	Epoch        float64
-	Losses       train.Losses // the mean of the step's batches, not finite perhaps in a step that is skipped; no parts and Total 0 where no batch had an image
+	Losses       train.Losses // the mean of the step's batches, without those that have no image or no finite loss
 	LearningRate float64
-	GradientNorm float64 // before it was bounded
+	GradientNorm float64 // before it was bounded; 0 in a step that is skipped
 	Images       int64   // learned from in the whole run
 	Lost         int64   // what was to be in batches and could not be read, in the whole run
 	Skipped      string  // why the weights were not changed, "" where they were
@@ -59,7 +59,7 @@ type StepReport struct {
 }
 
 // HeldReport is the mean of the held-out batches' losses, each weighing as much as
-// it has images.
+// it has images. A batch whose loss is not finite is noted and left out.
 type HeldReport struct {
 	Step, Steps int64
 	Losses      train.Losses

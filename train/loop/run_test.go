@@ -187,7 +187,7 @@ func TestStepsThatAreSkipped(t *testing.T) {
 		}
 	}}
 	result, err := Run(t.Context(), c, task, &j)
-	if result != nil || err == nil || !strings.Contains(err.Error(), "step 19: too many steps were skipped, 4 in a row: the gradients are not finite: bias") {
+	if result != nil || err == nil || !strings.Contains(err.Error(), "step 19: too many steps were skipped, 4 in a row: the gradients of bias are not finite") {
 		t.Errorf("error %v", err)
 	}
 	var skipped []int64
@@ -207,6 +207,39 @@ func TestStepsThatAreSkipped(t *testing.T) {
 	}
 	if len(j.saves) != 3 {
 		t.Errorf("%d checkpoints were written, expected none of the steps that failed", len(j.saves)-3)
+	}
+}
+
+// TestLossesThatAreNotFinite: a task may say so, or not notice. What is told is finite.
+func TestLossesThatAreNotFinite(t *testing.T) {
+	task := newRegression()
+	task.learn = func(n int64) error {
+		if n == 4 || n == 6 {
+			return fmt.Errorf("unet: the loss noise is NaN: %w: conv_in.weight", train.ErrNotFinite)
+		}
+		return nil
+	}
+	task.loses = func(purpose string, n int64) float64 {
+		if n == 11 || purpose == "held" && n == 2 {
+			return math.Inf(1)
+		}
+		return 0
+	}
+	var j journal
+	result := mustRun(t, config(t.TempDir()), task, &j)
+	want := map[int64]string{3: "unet: the loss noise is NaN: not finite: conv_in.weight", 4: "unet: the loss noise is NaN: not finite: conv_in.weight", 6: "the loss is +Inf: not finite"}
+	for _, s := range j.steps {
+		if s.Skipped != want[s.Step] || math.IsInf(s.Losses.Total, 0) || s.Epoch != float64(s.Step)/5 {
+			t.Errorf("step %d was told as %+v", s.Step, s)
+		}
+	}
+	for _, h := range j.helds {
+		if h.Images != 1+2+4 || !(h.Losses.Total < 100) {
+			t.Errorf("held-out batches were told as %+v", h)
+		}
+	}
+	if len(j.notes) != 4 || j.notes[1] != "held-out batch 2 does not count at step 7: the loss is +Inf: not finite" || result.Step != 20 {
+		t.Errorf("notes are %q", j.notes)
 	}
 }
 

@@ -23,6 +23,7 @@ func (r *run) step(ctx context.Context) error {
 		images  int64
 		waited  time.Duration
 		missing []string
+		skipped string
 	)
 	for i := range r.Accumulate {
 		b, wait, err := r.batches.next(ctx)
@@ -31,25 +32,35 @@ func (r *run) step(ctx context.Context) error {
 			return fmt.Errorf("batch %d, of step %d: %w", r.state.Batches+int64(i), number, err)
 		}
 		missing = append(missing, b.Missing()...)
-		if b.Images() == 0 {
+		if b.Images() == 0 || skipped != "" {
 			continue
 		}
 		l, err := r.task.Learn(ctx, b)
-		if err != nil {
-			return fmt.Errorf("batch %d, of step %d: %w", r.state.Batches+int64(i), number, err)
-		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if err = notFinite(l, err); errors.Is(err, train.ErrNotFinite) {
+			skipped = err.Error()
+			continue // the step's other batches are taken all the same
+		}
+		if err != nil {
+			return fmt.Errorf("batch %d, of step %d: %w", r.state.Batches+int64(i), number, err)
 		}
 		sum.add(l, 1)
 		learned++
 		images += int64(b.Images())
 	}
 	report := StepReport{Step: number, Steps: r.Steps, Losses: sum.losses(), LearningRate: r.Schedule.At(number, r.Steps)}
-	var err error
-	if report.GradientNorm, report.Skipped, err = r.change(report.LearningRate, learned, report.Losses); err != nil {
-		return err
+	if learned == 0 && skipped == "" {
+		skipped = "nothing of its batches could be read"
 	}
+	if skipped == "" {
+		var err error
+		if report.GradientNorm, skipped, err = r.change(report.LearningRate, learned); err != nil {
+			return fmt.Errorf("step %d: %w", number, err)
+		}
+	}
+	report.Skipped = skipped
 	s := &r.state
 	s.Step = number
 	s.Batches += int64(r.Accumulate)
@@ -75,14 +86,11 @@ func (r *run) step(ctx context.Context) error {
 	return nil
 }
 
-// change makes the optimizer's step and moves the average, or says why not.
-func (r *run) change(rate float64, learned int, l train.Losses) (norm float64, skipped string, err error) {
-	if learned == 0 {
-		return 0, "nothing of its batches could be read", nil
-	}
+// change makes the optimizer's step and moves the average, or says why it skips that.
+func (r *run) change(rate float64, learned int) (norm float64, skipped string, err error) {
 	norm, err = r.Optimizer.Step(train.Step{Number: int(r.state.Updates) + 1, LearningRate: rate, Scale: 1 / float64(learned)}, r.moving)
 	if errors.Is(err, train.ErrNotFinite) {
-		return norm, r.notFinite(l), nil
+		return 0, err.Error(), nil
 	}
 	if err != nil {
 		return 0, "", err
@@ -94,26 +102,17 @@ func (r *run) change(rate float64, learned int, l train.Losses) (norm float64, s
 	return norm, "", err
 }
 
-// notFinite names the tensors whose gradients are not finite, and the loss.
-func (r *run) notFinite(l train.Losses) string {
-	var names []string
-	for _, t := range r.tensors {
-		for _, g := range t.Gradient {
-			if f := float64(g); math.IsNaN(f) || math.IsInf(f, 0) {
-				names = append(names, t.Name)
-				break
-			}
+// notFinite is what a batch came to, as an error where a loss is no number.
+func notFinite(l train.Losses, err error) error {
+	if err != nil {
+		return err
+	}
+	for _, p := range append([]train.Part{{Name: "the loss", Value: l.Total}}, l.Parts...) {
+		if math.IsNaN(p.Value) || math.IsInf(p.Value, 0) {
+			return fmt.Errorf("%s is %v: %w", p.Name, p.Value, train.ErrNotFinite)
 		}
 	}
-	text := fmt.Sprintf("%s %v", train.ErrNotFinite, strings.Join(names[:min(len(names), 8)], ", "))
-	text = strings.Replace(text, "not finite ", "not finite: ", 1)
-	if more := len(names) - 8; more > 0 {
-		text += fmt.Sprintf(" and %d more tensors", more)
-	}
-	if !finite(l) {
-		text += fmt.Sprintf(" (the loss is %v)", l.Total)
-	}
-	return text
+	return nil
 }
 
 // lose counts what could not be read, and tells of each the first time.
