@@ -178,10 +178,10 @@ func describe(g prompt.Group, values map[string][]string) *described {
 	if g == prompt.Face {
 		nounKey = "gender"
 	}
-	if v := values[nounKey]; len(v) > 0 {
-		d.noun = strings.Join(v, " ")
+	said := len(values[nounKey]) > 0
+	if said {
+		d.noun = strings.Join(values[nounKey], " ")
 	}
-	said := d.noun != "" && d.noun != nouns[g]
 	add := func(key string) {
 		for _, v := range values[key] {
 			if said = true; d.noun != "" && g >= prompt.Special {
