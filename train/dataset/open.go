@@ -237,7 +237,9 @@ func (s *Set) checkAll(ctx context.Context, all []*candidate) error {
 					return err
 				}
 				if c := all[at]; c.err == nil {
-					c.err = s.check(ctx, c, sizes)
+					if c.err = s.check(ctx, c, sizes); ctx.Err() != nil {
+						return ctx.Err() // and no fault of the file
+					}
 				}
 				mu.Lock()
 				if done++; s.options.Progress != nil && (done%256 == 0 || done == len(all)) {
@@ -256,7 +258,7 @@ func (s *Set) check(ctx context.Context, c *candidate, sizes []Size) error {
 	var faults []error
 	size, err := headerSize(i.Path())
 	if err != nil {
-		faults = append(faults, err)
+		faults = append(faults, plain(err))
 	}
 	i.Size = size
 	if i.Map != "" {
@@ -278,7 +280,7 @@ func (s *Set) check(ctx context.Context, c *candidate, sizes []Size) error {
 	}
 	if s.options.CheckFiles && size != (Size{}) {
 		if err := i.decode(ctx); err != nil {
-			faults = append(faults, err)
+			faults = append(faults, plain(err))
 		}
 	}
 	if err := i.words.check(i.Source.Labels); err != nil {
@@ -367,7 +369,7 @@ func (s *Set) sift(all []*candidate) (kept []*Item, err error) {
 		}
 		seen[key] = true
 		if c.err != nil {
-			s.leftOut = append(s.leftOut, &Fault{Path: c.item.Path(), Err: plain(c.err)})
+			s.leftOut = append(s.leftOut, &Fault{Path: c.item.Path(), Err: c.err})
 			s.counts[c.source].leftOut++
 			continue
 		}

@@ -121,10 +121,11 @@ func (s *Set) Map(ctx context.Context, v Visit) (train.ParsingMap, error) {
 	w, h := v.Size.Width, v.Size.Height
 	out := train.ParsingMap{Width: w, Height: h, Labels: make([]uint8, w*h)}
 	mirrors := v.Item.Source.Labels.mirrors()
+	down, across := places(v.Scaled.Height, m.Height), places(v.Scaled.Width, m.Width)
 	for y := range h {
-		row := m.Labels[middle(v.Top+y, v.Scaled.Height, m.Height)*m.Width:]
+		row := m.Labels[down[v.Top+y]*m.Width:]
 		for x := range w {
-			l := row[middle(v.Left+x, v.Scaled.Width, m.Width)]
+			l := row[across[v.Left+x]]
 			if v.Flip {
 				out.Labels[y*w+w-1-x] = mirrors[l]
 			} else {
@@ -135,8 +136,18 @@ func (s *Set) Map(ctx context.Context, v Visit) (train.ParsingMap, error) {
 	return out, nil
 }
 
-// middle is the place, of n, below the middle of place i of many: Pillow's NEAREST.
-func middle(i, many, n int) int { return min((2*i+1)*n/(2*many), n-1) }
+// places are, for each of many, the one of n that is below its middle, added up as
+// Pillow's NEAREST does.
+func places(many, n int) []int {
+	out := make([]int, many)
+	step := float64(n) / float64(many)
+	at := 0.5 * step
+	for i := range out {
+		out[i] = min(int(at), n-1)
+		at += step
+	}
+	return out
+}
 
 // readMap reads a whole map and checks it against its image and the table.
 func (i *Item) readMap(ctx context.Context) (train.ParsingMap, error) {
@@ -209,12 +220,12 @@ func read(path string, most int64) ([]byte, fs.FileInfo, error) {
 
 // plain is an error without the path that the system's errors repeat.
 func plain(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) && errors.Is(err, fs.ErrNotExist) {
+	path, is := err.(*fs.PathError)
+	switch {
+	case !is:
+		return err
+	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("is not there")
 	}
-	if errors.As(err, &path) {
-		return fmt.Errorf("cannot be read: %w", path.Err)
-	}
-	return err
+	return fmt.Errorf("cannot be read: %w", path.Err)
 }
