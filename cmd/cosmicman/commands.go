@@ -35,6 +35,7 @@ func commands() []command {
 		{name: "data", summary: "make data sets to train on", own: []command{
 			{name: "dolls", summary: "draw people with known answers: images, parsing maps, attributes and captions, as CosmicMan-HQ has them", run: dataDolls},
 		}},
+		{name: "train", summary: "teach a model: a LoRA, all of the UNet, or the parts of a model from nothing; train init writes a file of settings", run: trainModel},
 		{name: "config", summary: "check the settings, or show them and where each comes from", own: []command{
 			{name: "check", summary: "print all that is wrong with the settings of a file, or with those that would be taken now", run: checkConfig},
 			{name: "show", summary: "print the settings and where each comes from", run: showConfig},

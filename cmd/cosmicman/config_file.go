@@ -50,39 +50,37 @@ const modelsKey = "models"
 // readConfig reads a file. What is wrong in it is among its faults, all at once; the error is
 // for a file that cannot be read.
 func readConfig(path string) (*configFile, error) {
-	f, err := os.Open(path)
+	text, err := readConfigText(path)
 	if err != nil {
 		return nil, err
+	}
+	return parseConfig(path, text), nil
+}
+
+// readConfigText reads a file of settings, of whichever command.
+func readConfigText(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return "", err
 	case len(data) > maxConfigFile:
-		return nil, fmt.Errorf("%s has over %d bytes, which no file of settings needs", path, maxConfigFile)
+		return "", fmt.Errorf("%s has over %d bytes, which no file of settings needs", path, maxConfigFile)
 	case !utf8.Valid(data):
-		return nil, fmt.Errorf("%s is not UTF-8", path)
+		return "", fmt.Errorf("%s is not UTF-8", path)
 	}
-	return parseConfig(path, string(data)), nil
+	return string(data), nil
 }
 
 func parseConfig(path, text string) *configFile {
 	c := &configFile{path: path, top: map[string]setting{}, sections: map[string]map[string]setting{}}
-	text = c.withoutTabs(text)
-	tree := c.parse(text)
-	if tree == nil {
-		return c
-	}
-	if len(tree.Docs) > 1 {
-		c.fault(tree.Docs[1].Start.Position.Line, "a second document begins: one is expected")
-	}
-	var body ast.Node
-	if len(tree.Docs) > 0 {
-		body = tree.Docs[0].Body
-	}
+	body := c.body(text)
 	if body == nil {
-		return c // empty
+		return c
 	}
 	shared := map[string]*flag.Flag{}
 	for _, s := range slices.Backward(servers) {
@@ -90,6 +88,21 @@ func parseConfig(path, text string) *configFile {
 	}
 	c.section("", body, settingNames(), shared)
 	return c
+}
+
+// body is what the file's one document holds, nil for nothing.
+func (c *configFile) body(text string) ast.Node {
+	tree := c.parse(c.withoutTabs(text))
+	if tree == nil {
+		return nil
+	}
+	if len(tree.Docs) > 1 {
+		c.fault(tree.Docs[1].Start.Position.Line, "a second document begins: one is expected")
+	}
+	if len(tree.Docs) == 0 {
+		return nil
+	}
+	return tree.Docs[0].Body
 }
 
 // withoutTabs replaces tabs in front of a line's text, which YAML does not allow, by what
