@@ -49,7 +49,7 @@ func (c *Config) Check() error {
 	if i := c.Images; (i.Width == 0) != (i.Height == 0) {
 		fault("images.size is %dx%d, expected both sides, or 0 for the model's own", i.Width, i.Height)
 	}
-	least("images.step", c.Images.Step, 1)
+	least("images.step", c.Images.Step, 0)
 	least("images.min-side", c.Images.MinSide, 0)
 	least("images.max-side", c.Images.MaxSide, 0)
 	if c.Images.MaxSide != 0 && c.Images.MaxSide < c.Images.MinSide {
@@ -68,8 +68,14 @@ func (c *Config) Check() error {
 	within("dropout.share", c.Dropout.Share, 0, 1)
 	notBelow("loss.noise-offset", c.Loss.NoiseOffset)
 	notBelow("loss.min-snr-gamma", c.Loss.MinSNRGamma)
+	within("loss.noisy-share", c.Loss.NoisyShare, 0, 1)
+	within("loss.noisiest", c.Loss.Noisiest, 0, 1)
 	if c.HOLA.Use != "off" {
-		if err := c.HOLA.HOLA.Check(); err != nil {
+		h := c.HOLA.HOLA
+		if len(h.Strides) == 0 {
+			h.Strides = []int64{16} // or what the model has
+		}
+		if err := h.Check(); err != nil {
 			for _, e := range flatten(err) {
 				fault("%v", e)
 			}

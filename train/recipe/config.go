@@ -24,11 +24,12 @@ type Config struct {
 	TextEncoders         bool
 	Output               string
 
-	Data     []Source
-	HeldOut  float64 // below 1 a share, otherwise a number of images
-	Images   Images
-	Captions Captions
-	Maps     Maps
+	Data       []Source
+	Unreadable string  // refuse or count
+	HeldOut    float64 // below 1 a share, otherwise a number of images
+	Images     Images
+	Captions   Captions
+	Maps       Maps
 
 	Dropout Dropout
 	Loss    Loss
@@ -73,7 +74,7 @@ type Source struct {
 type Images struct {
 	Width, Height int // pixels of the one size, or of the area of the buckets; 0: the model's
 	Buckets       bool
-	Step          int     // pixels that the buckets' sides are multiples of
+	Step          int     // pixels that the buckets' sides are multiples of; 0: by the size
 	MinSide       int     // pixels; 0: half of the size
 	MaxSide       int     // pixels; 0: twice the size
 	MaxRatio      float64 // of the longer side to the shorter
@@ -85,15 +86,16 @@ type Images struct {
 
 // Captions says how captions are made from what is known of an image.
 type Captions struct {
-	Shuffle       bool
-	Keep          int     // phrases at the beginning that stay there
-	GroupDropout  float64 // share of the groups that are left out
-	OutfitDropout float64 // more, of groups from overall style on
+	Shuffle        bool    // groups and adjectives
+	ShufflePhrases bool    // of texts
+	Keep           int     // phrases of a text that stay at its beginning
+	GroupDropout   float64 // share of the groups that are left out
+	OutfitDropout  float64 // more, of groups from overall style on
 }
 
 // Maps says what parsing maps are and where they lie.
 type Maps struct {
-	Labels string // atr, lip or a file
+	Labels string // see [dataset.ParseLabels]
 	Suffix string // of a map's name beside its image
 	Folder string // parallel to the images'
 }
@@ -106,9 +108,10 @@ type Dropout struct {
 
 // Loss says how what the UNet predicts is judged.
 type Loss struct {
-	NoiseOffset float64
-	MinSNRGamma float64 // 0: every timestep counts as much
-	Prediction  string  // auto, epsilon, v_prediction or sample
+	NoiseOffset          float64
+	MinSNRGamma          float64 // 0: every timestep counts as much
+	NoisyShare, Noisiest float64 // see [train.Timesteps]
+	Prediction           string  // auto, epsilon, v_prediction or sample
 }
 
 // HOLA is the supervision of attention.
@@ -183,12 +186,12 @@ type Cache struct {
 // published code's loss.
 func Default(t Teach) Config {
 	c := Config{
-		Teach: t, HeldOut: 0,
-		Images:   Images{Buckets: true, Step: 64, MaxRatio: 2, Crop: "center", Upscale: true},
+		Teach: t, Unreadable: "refuse",
+		Images:   Images{Buckets: true, MaxRatio: 2, Crop: "center", Upscale: true},
 		Captions: Captions{GroupDropout: 0.1, OutfitDropout: 0.5, Shuffle: true},
 		Maps:     Maps{Labels: "atr"},
 		Dropout:  Dropout{Share: 0.1, Per: "batch"},
-		Loss:     Loss{Prediction: "auto"},
+		Loss:     Loss{Prediction: "auto", Noisiest: 0.3},
 		HOLA:     HOLA{Use: "auto", HOLA: train.DefaultHOLA()},
 		VAE:      VAE{Loss: "l1", KLWeight: 1e-6, Latents: "channels"},
 		Text:     Text{Vocabulary: 1000},
@@ -202,6 +205,7 @@ func Default(t Teach) Config {
 		Write:      Write{Precision: "fp32", Weights: "average"},
 		Recompute:  true, Ahead: 4,
 	}
+	c.HOLA.Strides = nil
 	switch t {
 	case TeachUNet:
 		// The published run.
@@ -209,11 +213,13 @@ func Default(t Teach) Config {
 		c.Loss.NoiseOffset = 0.05
 		c.Images.Flip = 0.5
 	case TeachVAE:
+		c.Write.Pipeline = true
 		c.LearningRate, c.Batch, c.EMA = 1e-3, 8, 0.999
 		c.Images.Buckets = false
 		c.Images.Flip = 0.5
 		c.Optimizer.WeightDecay = 0
 	case TeachText:
+		c.Write.Pipeline = true
 		c.LearningRate, c.Batch = 1e-3, 64
 		c.Optimizer.WeightDecay = 0
 	}
