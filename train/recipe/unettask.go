@@ -14,6 +14,7 @@ import (
 
 // unetTask teaches a UNet, or low-rank changes of it.
 type unetTask struct {
+	run     *Run
 	config  *Config
 	set     *dataset.Set
 	texts   *encode.Texts
@@ -64,7 +65,7 @@ func (t *unetTask) PrepareHeld(ctx context.Context, number int) (train.Batch, er
 	visits := t.set.HeldBatch(number)
 	return t.batch(ctx, visits, make([]bool, len(visits)), func(v dataset.Visit) int {
 		// Multiples of the golden section fill an interval without a pattern.
-		at := math.Mod(float64(-v.Number)*(math.Sqrt5-1)/2, 1)
+		at := math.Mod(float64(-v.Number)*(math.Phi-1), 1)
 		return min(int(at*float64(len(t.noising.Alphas))), len(t.noising.Alphas)-1)
 	})
 }

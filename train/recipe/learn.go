@@ -1,0 +1,291 @@
+package recipe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"cosmicman/artifact"
+	"cosmicman/train"
+	"cosmicman/train/dataset"
+	"cosmicman/train/encode"
+	"cosmicman/train/loop"
+	"cosmicman/weights/lora"
+)
+
+// SettingsFile is where a run's settings lie in its output.
+const SettingsFile = "settings.yaml"
+
+// Result is what a run has come to.
+type Result struct {
+	Step, Steps int64
+	Stopped     bool     // before the last step: it can be gone on with
+	Written     []string // files and folders with what was learned
+	Draw        string   // the arguments of `cosmicman generate` that use it
+}
+
+// task is a task of a run with what comes of it.
+type task interface {
+	train.Task
+	// write leaves what was learned, as values of the tensors, in the output. suffix is
+	// part of the names.
+	write(ctx context.Context, values [][]float32, suffix string) ([]string, error)
+	// draw is the arguments of generate for what write wrote.
+	draw() string
+	close() error
+}
+
+// Learn runs the run, and writes what was learned.
+func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
+	if err := os.MkdirAll(r.config.Output, 0o755); err != nil {
+		return nil, err
+	}
+	if err := r.openCache(); err != nil {
+		return nil, err
+	}
+	t, err := r.task(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	if err := artifact.WriteFile(r.path(SettingsFile), []byte(r.config.File())); err != nil {
+		return nil, err
+	}
+	done, err := loop.Run(ctx, r.loopConfig(t), t, r.reporter())
+	if err != nil {
+		return nil, err
+	}
+	result = &Result{Step: done.Step, Steps: done.Steps, Stopped: done.Stopped}
+	if done.Unsaved != nil {
+		r.say("the last state could not be saved: %v", done.Unsaved)
+	}
+	if done.Stopped {
+		return result, nil
+	}
+	result.Written, err = r.write(ctx, t, done.Weights)
+	result.Draw = t.draw()
+	return result, err
+}
+
+// write writes the average, the live weights, or both.
+func (r *Run) write(ctx context.Context, t task, w loop.Weights) (all []string, err error) {
+	live := make([][]float32, len(w.Tensors))
+	for i, x := range w.Tensors {
+		live[i] = x.Values
+	}
+	kinds := []struct {
+		values [][]float32
+		suffix string
+	}{{live, ""}}
+	switch {
+	case w.Average == nil || r.config.Write.Weights == "live":
+	case r.config.Write.Weights == "both":
+		kinds[0].suffix = "-live"
+		fallthrough
+	default:
+		kinds[0].values, kinds[0].suffix = live, "-live"
+		if r.config.Write.Weights != "both" {
+			kinds = kinds[:0]
+		}
+		kinds = append(kinds, struct {
+			values [][]float32
+			suffix string
+		}{w.Average, ""})
+	}
+	for _, k := range kinds {
+		paths, err := t.write(ctx, k.values, k.suffix)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, paths...)
+	}
+	return all, nil
+}
+
+// openCache opens the folder of what frozen networks say.
+func (r *Run) openCache() error {
+	dir := r.config.Cache.Dir
+	switch dir {
+	case "off":
+		return nil
+	case "":
+		dir = r.path("cache")
+	}
+	var err error
+	r.cache, err = encode.OpenCache(dir, r.config.Cache.Bytes, func(text string) { r.say("%s", text) })
+	return err
+}
+
+// loopConfig is the loop's part of the settings.
+func (r *Run) loopConfig(t task) loop.Config {
+	c := &r.config
+	fixed, free := c.Split()
+	delete(fixed, "data")
+	fixed["data"] = r.digest()
+	l := loop.Config{
+		Folder: c.Output, Steps: int64(c.Steps), Accumulate: c.Accumulate, Optimizer: c.Optimizer,
+		Schedule:   loop.Schedule{Name: c.Schedule.Name, Rate: c.LearningRate, Warmup: int64(c.Schedule.Warmup), Cycles: c.Schedule.Cycles, Power: c.Schedule.Power},
+		MaxSkips:   50,
+		Held:       loop.Held{Every: int64(c.Validate), First: true},
+		Checkpoint: loop.Checkpoint{Every: int64(c.Checkpoint.Every), Period: time.Duration(c.Checkpoint.Minutes) * time.Minute, Keep: c.Checkpoint.Keep},
+		Ahead:      loop.Ahead{Batches: c.Ahead},
+		Resume:     r.env.Resume, Fixed: fixed, Free: free, Version: r.env.Version, Stop: r.env.Stop,
+	}
+	if c.Schedule.Name == "constant" && c.Schedule.Warmup > 0 {
+		l.Schedule.Name = "constant_with_warmup"
+	}
+	if c.Epochs > 0 {
+		l.Steps, l.Epochs = 0, float64(c.Epochs)
+	}
+	if c.EMA > 0 {
+		l.Average = &train.EMA{Decay: c.EMA}
+	}
+	l.Sample = r.sampling(t)
+	return l
+}
+
+// task makes what is taught.
+func (r *Run) task(ctx context.Context) (task, error) {
+	return r.unetTask(ctx)
+}
+
+// unetTask encodes what can be encoded once, and then makes the learner: the memory of
+// the autoencoder is free for it.
+func (r *Run) unetTask(ctx context.Context) (task, error) {
+	c := &r.config
+	var err error
+	if r.vae, err = encode.NewVAE(r.env.Runtime, r.base.Pipeline, encode.Options{Threads: c.Threads, Cache: r.cache, Half: c.Cache.Half, Memory: 256 << 20}); err != nil {
+		return nil, err
+	}
+	if err := r.prefill(ctx); err != nil {
+		return nil, err
+	}
+	t := &unetTask{run: r, config: c, set: r.set, texts: r.texts, vae: r.vae, hola: r.hola != nil}
+	if t.noising, err = r.base.schedule.Noising(); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.base.Scheduler.Path, err)
+	}
+	if c.Loss.Prediction != "auto" {
+		t.noising.Prediction = c.Loss.Prediction
+	}
+	o := train.UNetOptions{
+		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: t.noising, Pixels: int64(r.base.vae.Factor()),
+		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
+		Recompute: c.Recompute, Threads: c.Threads,
+	}
+	if c.Teach == TeachLoRA {
+		o.LoRA = &train.LoRA{Rank: int64(c.LoRA.Rank), Alpha: c.LoRA.Alpha, Targets: c.LoRA.Targets}
+	}
+	if t.learner, err = train.NewUNetLearner(r.env.Runtime, o); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// prefill encodes pictures before the run where each is seen in one or two ways only,
+// so that the encoder's memory is free then.
+func (r *Run) prefill(ctx context.Context) error {
+	c := &r.config
+	if r.cache == nil || c.Images.Crop == "random" {
+		return nil
+	}
+	var visits []dataset.Visit
+	seen := map[*dataset.Item]bool{}
+	for n := range int64(r.facts.Batches) {
+		for _, v := range r.set.Batch(n) {
+			if seen[v.Item] {
+				continue
+			}
+			seen[v.Item] = true
+			for _, flip := range []bool{false, true} {
+				if v.Flip = flip; !flip && c.Images.Flip < 1 || flip && c.Images.Flip > 0 {
+					visits = append(visits, v)
+				}
+			}
+		}
+	}
+	for n := range r.set.HeldBatches() {
+		visits = append(visits, r.set.HeldBatch(n)...)
+	}
+	begun := time.Now()
+	made := 0
+	// What cannot be read is told when its turn comes.
+	err := r.vae.Prefill(ctx, len(visits), func(i int) (encode.Picture, error) { return pictureOf(r.set, visits[i]) }, func(int, error) {}, func(p encode.Progress) {
+		made = p.Made
+		r.progress("encoded %d of %d pictures", p.Done, p.Total)
+	})
+	r.progressEnd()
+	if err != nil {
+		return err
+	}
+	if made > 0 {
+		r.say("%d pictures encoded in %.1f s", made, time.Since(begun).Seconds())
+	}
+	return r.vae.Free()
+}
+
+// close frees the sessions.
+func (t *unetTask) close() error { return t.learner.Close() }
+
+// write writes a LoRA file, the UNet's folder, or the whole model.
+func (t *unetTask) write(ctx context.Context, v [][]float32, suffix string) ([]string, error) {
+	c, b := t.config, t.run.base
+	dtype := dtypeOf(c.Write.Precision)
+	if c.Teach == TeachLoRA {
+		path := t.run.path("lora" + suffix + ".safetensors")
+		return []string{path}, t.writeLoRA(ctx, path, v, c.LoRA.Format)
+	}
+	trained := map[string][]float32{}
+	for i, x := range t.Tensors() {
+		trained[x.Name] = v[i]
+	}
+	dir := t.run.path("unet" + suffix)
+	write := func(aside string) error { return b.writeComponent(ctx, aside, b.UNet, trained, dtype) }
+	if c.Write.Pipeline {
+		dir = t.run.path("model" + suffix)
+		write = func(aside string) error {
+			return b.writePipeline(ctx, aside, values{b.UNet.Name: trained}, dtype, t.noising.Prediction, false)
+		}
+	}
+	return []string{dir}, replaceFolder(dir, write)
+}
+
+// writeLoRA writes values of the low-rank factors.
+func (t *unetTask) writeLoRA(ctx context.Context, path string, v [][]float32, format string) error {
+	names, err := t.run.base.names()
+	if err != nil {
+		return err
+	}
+	c := t.config
+	a := &lora.Adapter{}
+	for i, l := range t.learner.Adapter() {
+		l.A, l.B = v[2*i], v[2*i+1] // as [train.LoRA.Add] has them
+		a.Layers = append(a.Layers, l)
+	}
+	o := lora.Options{DType: dtypeOf(c.Write.Precision), Metadata: map[string]string{
+		"ss_learning_rate": fmt.Sprint(c.LearningRate), "ss_seed": fmt.Sprint(c.Seed), "ss_num_train_images": fmt.Sprint(t.run.facts.Images),
+		"ss_total_batch_size": fmt.Sprint(c.Batch * c.Accumulate), "ss_output_name": strings.TrimSuffix(lastName(c.Output), ".safetensors"),
+	}}
+	if format == "diffusers" {
+		return lora.WriteDiffusers(ctx, path, names, a, o)
+	}
+	return lora.WriteKohya(ctx, path, names, a, o)
+}
+
+// draw is how generate uses what was written.
+func (t *unetTask) draw() string {
+	c := t.config
+	base := "--model " + shellWord(c.Model)
+	if c.UNet != "" {
+		base += " --unet " + shellWord(c.UNet)
+	}
+	switch {
+	case c.Teach == TeachLoRA:
+		return base + " --lora " + shellWord(t.run.path("lora.safetensors"))
+	case c.Write.Pipeline:
+		return "--model " + shellWord(t.run.path("model"))
+	}
+	return "--model " + shellWord(c.Model) + " --unet " + shellWord(t.run.path("unet"))
+}

@@ -1,0 +1,263 @@
+package recipe
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cosmicman/model"
+	"cosmicman/ort"
+	"cosmicman/train"
+	"cosmicman/train/checkpoint"
+	"cosmicman/train/dataset"
+	"cosmicman/train/encode"
+	"cosmicman/weights"
+)
+
+// Environment is what a run is given besides its settings.
+type Environment struct {
+	Runtime  *ort.Runtime
+	HubCache string // see [weights.Options]
+	// Known resolves a model's known name, such as cosmicman-sd, to references; nil knows none.
+	Known   func(model, unet string) (string, string)
+	Version string
+	Sampler Sampler // nil draws no samples
+
+	Out      io.Writer // for its user
+	Terminal bool      // Out is one
+
+	// Resume is the checkpoint to go on from; "latest" is the newest whole one of the
+	// output, "" begins a run.
+	Resume string
+	// CheckMaps reads every parsing map before anything else.
+	CheckMaps bool
+	// Stop, once closed, ends the run after its present step with a checkpoint.
+	Stop <-chan struct{}
+}
+
+// Run is a run that is ready to begin: its settings, model and data fit each other.
+type Run struct {
+	config Config
+	env    Environment
+	base   *base
+	set    *dataset.Set
+	facts  dataset.Facts
+	texts  *encode.Texts
+	vae    *encode.VAE
+	cache  *encode.Cache
+	hola   *train.HOLA // nil: the noise loss alone
+	layers []train.Layer
+	notes  []string // for its user, before the run
+}
+
+// Open checks settings, model and data, and that they fit each other. An error lists
+// all that is wrong as far as it can be known: what depends on a model that cannot be
+// opened is not.
+func Open(ctx context.Context, c Config, env Environment) (*Run, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	r := &Run{config: c, env: env}
+	if err := r.open(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func (r *Run) open(ctx context.Context) error {
+	c := &r.config
+	ref, unet := c.Model, c.UNet
+	if r.env.Known != nil {
+		ref, unet = r.env.Known(ref, unet)
+	}
+	var err error
+	if r.base, err = openBase(ref, weights.Options{UNet: unet, Variant: c.Variant, HubCache: r.env.HubCache}); err != nil {
+		return err
+	}
+	if err := r.fresh(); err != nil {
+		return err
+	}
+	if r.texts, err = encode.NewTexts(r.env.Runtime, r.base.Pipeline, r.textOptions()); err != nil {
+		return err
+	}
+	width, height := r.base.size()
+	options, err := c.dataOptions(width, height, r.base.vae.Factor(), r.texts.Tokenizer())
+	if err != nil {
+		return err
+	}
+	options.CheckMaps = r.env.CheckMaps
+	if r.env.Terminal {
+		options.Progress = func(done, all int) { r.progress("looked at %d of %d images", done, all) }
+	}
+	if r.set, err = dataset.Open(ctx, options); err != nil {
+		return err
+	}
+	r.progressEnd()
+	r.facts = r.set.Facts()
+	r.notes = append(r.notes, r.facts.Notes...)
+	for _, f := range r.set.LeftOut() {
+		r.notes = append(r.notes, fmt.Sprintf("left out: %v", f))
+	}
+	return r.supervise()
+}
+
+// fresh refuses a folder that holds another run already.
+func (r *Run) fresh() error {
+	found, err := checkpoint.List(r.config.Output)
+	if err != nil {
+		return err
+	}
+	if r.env.Resume == "" && len(found) > 0 {
+		return faultf("output: %s holds a run already, whose newest checkpoint is of step %d: --resume goes on with it, or choose another folder", r.config.Output, found[0].Step)
+	}
+	return nil
+}
+
+// supervise finds out whether HOLA is used, and on which layers.
+func (r *Run) supervise() error {
+	c := &r.config
+	if c.Teach != TeachLoRA && c.Teach != TeachUNet || c.HOLA.Use == "off" {
+		return nil
+	}
+	maps, masked := 0, 0
+	for _, s := range r.facts.Sources {
+		maps, masked = maps+s.Maps, masked+s.Masked
+	}
+	if masked == 0 {
+		why := "no image has a parsing map"
+		if maps > 0 {
+			why = fmt.Sprintf("none of the %d parsing maps shows a part that its caption names", maps)
+		}
+		if c.HOLA.Use == "on" {
+			return faultf("hola.use is on, but %s", why)
+		}
+		r.notes = append(r.notes, "HOLA is off: "+why)
+		return nil
+	}
+	h := c.HOLA.HOLA
+	g, err := model.UNet(r.base.unet)
+	if err != nil {
+		return err
+	}
+	if len(h.Layers) == 0 && len(h.Strides) == 0 {
+		all := h
+		all.Layers = []string{"*"}
+		_, layers, err := all.Supervise(g, int64(r.base.vae.Factor()))
+		if err != nil {
+			return asFaults(err)
+		}
+		h.Strides = []int64{strideOf(layers)}
+		if h.Strides[0] != publishedStride {
+			r.notes = append(r.notes, fmt.Sprintf("HOLA looks at attentions of %d pixels a position: the model has none of %d", h.Strides[0], publishedStride))
+		}
+		if g, err = model.UNet(r.base.unet); err != nil {
+			return err
+		}
+	}
+	if _, r.layers, err = h.Supervise(g, int64(r.base.vae.Factor())); err != nil {
+		return asFaults(err)
+	}
+	if h.Reduction == train.ByPaper {
+		w, he := r.base.size()
+		stride := int(r.layers[0].Stride)
+		positions := max(1, w/stride*(he/stride))
+		r.notes = append(r.notes, fmt.Sprintf("hola.reduction is paper, whose sums are larger than means: a hola.beta of %.3g would be about as strong as it is with authors",
+			train.HOLA{Beta: h.Beta, Reduction: train.ByAuthors}.EquivalentBeta(train.ByPaper, positions, typicalTokens)))
+	}
+	r.hola = &h
+	return nil
+}
+
+const (
+	publishedStride = 16 // pixels that a position of the attentions stands for that the published code looks at
+	typicalTokens   = 4  // of a group of words
+)
+
+// strideOf is the published stride where a layer has it, otherwise the finest.
+func strideOf(layers []train.Layer) int64 {
+	finest := layers[0].Stride
+	for _, l := range layers {
+		if l.Stride == publishedStride {
+			return publishedStride
+		}
+		finest = min(finest, l.Stride)
+	}
+	return finest
+}
+
+func (r *Run) textOptions() encode.Options {
+	return encode.Options{Threads: r.config.Threads, Memory: 256 << 20}
+}
+
+// digest names what was found of the data, which a run that goes on must find again.
+func (r *Run) digest() string {
+	h := sha256.New()
+	for _, items := range [][]*dataset.Item{r.set.Items(), r.set.Held} {
+		for _, i := range items {
+			fmt.Fprintf(h, "%s\x00%s\x00%s\n", i.Name, i.Size, i.Bucket)
+		}
+		fmt.Fprintln(h)
+	}
+	return fmt.Sprintf("%d images, %d held out, digest %.8x", r.facts.Images, r.facts.Held, h.Sum(nil))
+}
+
+// Notes are what its user should know before the run.
+func (r *Run) Notes() []string { return slices.Clone(r.notes) }
+
+// Close frees what the run holds.
+func (r *Run) Close() error {
+	var errs []error
+	if r.texts != nil {
+		errs = append(errs, r.texts.Free())
+	}
+	if r.vae != nil {
+		errs = append(errs, r.vae.Free())
+	}
+	if r.cache != nil {
+		errs = append(errs, r.cache.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// say tells its user a line.
+func (r *Run) say(format string, args ...any) {
+	fmt.Fprintf(r.env.Out, format+"\n", args...)
+}
+
+// progress shows a line on a terminal that the next one takes the place of.
+func (r *Run) progress(format string, args ...any) {
+	if r.env.Terminal {
+		fmt.Fprintf(r.env.Out, "\r\x1b[K"+format, args...)
+	}
+}
+
+func (r *Run) progressEnd() { r.progress("") }
+
+// path is a file of the output.
+func (r *Run) path(parts ...string) string {
+	return filepath.Join(slices.Concat([]string{r.config.Output}, parts)...)
+}
+
+// Summary is what the run is about to do, for its user.
+func (r *Run) Summary() string {
+	var b strings.Builder
+	c, f := &r.config, r.facts
+	fmt.Fprintf(&b, "%s: %d images", map[Teach]string{TeachLoRA: "a LoRA", TeachUNet: "the UNet", TeachVAE: "the autoencoder", TeachText: "the text encoders"}[c.Teach], f.Images)
+	if f.Held > 0 {
+		fmt.Fprintf(&b, ", %d held out", f.Held)
+	}
+	if f.LeftOut > 0 {
+		fmt.Fprintf(&b, ", %d left out", f.LeftOut)
+	}
+	sizes := make([]string, 0, len(f.Sizes))
+	for _, s := range f.Sizes {
+		sizes = append(sizes, fmt.Sprintf("%d of %s", s.Entries, s.Size))
+	}
+	fmt.Fprintf(&b, "; %d batches of %d an epoch: %s", f.Batches, c.Batch, strings.Join(sizes, ", "))
+	return b.String()
+}
