@@ -11,7 +11,10 @@ import (
 	"strconv"
 	"strings"
 
+	"cosmicman/ort"
+	"cosmicman/train/loop"
 	"cosmicman/train/recipe"
+	"cosmicman/weights"
 )
 
 // trainFlags are what a run is told on the command line.
@@ -39,9 +42,6 @@ func (r *resumeFlag) Set(s string) error {
 	r.set, r.path = true, s
 	return nil
 }
-
-// settingsFile lies in the output of a run: what it was told, all of it.
-const settingsFile = "settings.yaml"
 
 // register makes a flag of every setting.
 func (t *trainFlags) register(flags *flag.FlagSet) {
@@ -105,14 +105,14 @@ func (t *trainFlags) resumed() (string, error) {
 	}
 	// A checkpoint lies below the run's folder.
 	for _, d := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} {
-		path := filepath.Join(d, settingsFile)
+		path := filepath.Join(d, recipe.SettingsFile)
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
 	}
-	return "", usagef("train: --resume: %s is no run's folder: it has no %s", dir, settingsFile)
+	return "", usagef("train: --resume: %s is no run's folder: it has no %s", dir, recipe.SettingsFile)
 }
 
 func (t *trainFlags) apply(path string, c *recipe.Config) error {
@@ -209,6 +209,66 @@ func trainInit(e *environment, args []string) error {
 	return err
 }
 
-func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) error {
+func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) (err error) {
+	rt, err := ort.Open(t.library)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rt.Close()) }()
+	// The first signal lets the run finish its step and save; main ends the program at the second.
+	soft := ctx
+	ctx = context.WithoutCancel(ctx)
+	cache := weights.HubCache(e.getenv)
+	r, err := recipe.Open(ctx, *c, recipe.Environment{
+		Runtime: rt, HubCache: cache, Version: revision, Out: e.stderr, Terminal: e.terminal, Resume: t.resumeFrom(c), Stop: soft.Done(),
+		CheckMaps: t.dryRun,
+		Known: func(model, unet string) (string, string) {
+			ref := modelRef{Ref: model, UNet: unet}
+			ref.expand()
+			return ref.Ref, ref.UNet
+		},
+		Sampler: &trainSampler{runtime: rt, hubCache: cache, threads: c.Threads},
+	})
+	if err != nil {
+		return trainFault(err)
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	done, err := r.Learn(ctx)
+	if err != nil {
+		return trainFault(err)
+	}
+	if done.Stopped {
+		fmt.Fprintf(e.stderr, "stopped at step %d of %d; to go on: cosmicman train --resume=%s\n", done.Step, done.Steps, c.Output)
+		return soft.Err()
+	}
+	for _, path := range done.Written {
+		fmt.Fprintln(e.stdout, path)
+	}
+	fmt.Fprintf(e.stderr, "to draw with it: cosmicman generate %s --prompt '...'\n", done.Draw)
 	return nil
+}
+
+// resumeFrom is the checkpoint to go on from, as package recipe wants it.
+func (t *trainFlags) resumeFrom(c *recipe.Config) string {
+	if !t.resume.set {
+		return ""
+	}
+	if t.resume.path == "" || sameFolder(t.resume.path, c.Output) {
+		return loop.Latest
+	}
+	return t.resume.path
+}
+
+func sameFolder(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// trainFault makes wrong usage of what its user can change.
+func trainFault(err error) error {
+	if _, is := errors.AsType[*recipe.Fault](err); is {
+		return asUsage(err)
+	}
+	return err
 }
