@@ -221,7 +221,7 @@ func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) 
 	cache := weights.HubCache(e.getenv)
 	r, err := recipe.Open(ctx, *c, recipe.Environment{
 		Runtime: rt, HubCache: cache, Version: revision, Out: e.stderr, Terminal: e.terminal, Resume: t.resumeFrom(c), Stop: soft.Done(),
-		CheckMaps: t.dryRun,
+		CheckFiles: t.dryRun,
 		Known: func(model, unet string) (string, string) {
 			ref := modelRef{Ref: model, UNet: unet}
 			ref.expand()

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"cosmicman/artifact"
+	"cosmicman/tensor"
 	"cosmicman/train"
 	"cosmicman/train/dataset"
 	"cosmicman/train/encode"
+	"cosmicman/train/journal"
 	"cosmicman/train/loop"
 	"cosmicman/weights/lora"
 )
@@ -35,6 +37,8 @@ type task interface {
 	write(ctx context.Context, values [][]float32, suffix string) ([]string, error)
 	// draw is the arguments of generate for what write wrote.
 	draw() string
+	// samples draws with values of the tensors; none where there is nothing to draw.
+	samples(ctx context.Context, values [][]float32) ([]journal.Sample, error)
 	close() error
 }
 
@@ -54,8 +58,12 @@ func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 	if err := artifact.WriteFile(r.path(SettingsFile), []byte(r.config.File())); err != nil {
 		return nil, err
 	}
-	done, err := loop.Run(ctx, r.loopConfig(t), t, r.reporter())
+	j, err := r.openJournal()
 	if err != nil {
+		return nil, err
+	}
+	done, err := loop.Run(ctx, r.loopConfig(t, j), t, j)
+	if err = errors.Join(err, j.Close(err)); err != nil {
 		return nil, err
 	}
 	result = &Result{Step: done.Step, Steps: done.Steps, Stopped: done.Stopped}
@@ -72,37 +80,19 @@ func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 
 // write writes the average, the live weights, or both.
 func (r *Run) write(ctx context.Context, t task, w loop.Weights) (all []string, err error) {
-	live := make([][]float32, len(w.Tensors))
-	for i, x := range w.Tensors {
-		live[i] = x.Values
-	}
-	kinds := []struct {
-		values [][]float32
-		suffix string
-	}{{live, ""}}
-	switch {
-	case w.Average == nil || r.config.Write.Weights == "live":
-	case r.config.Write.Weights == "both":
-		kinds[0].suffix = "-live"
-		fallthrough
-	default:
-		kinds[0].values, kinds[0].suffix = live, "-live"
-		if r.config.Write.Weights != "both" {
-			kinds = kinds[:0]
-		}
-		kinds = append(kinds, struct {
-			values [][]float32
-			suffix string
-		}{w.Average, ""})
-	}
-	for _, k := range kinds {
-		paths, err := t.write(ctx, k.values, k.suffix)
-		if err != nil {
-			return all, err
-		}
+	write := func(values [][]float32, suffix string) error {
+		paths, err := t.write(ctx, values, suffix)
 		all = append(all, paths...)
+		return err
 	}
-	return all, nil
+	live := loop.Weights{Tensors: w.Tensors}.Best()
+	if w.Average == nil || r.config.Write.Weights == "live" {
+		return all, write(live, "")
+	}
+	if err := write(w.Average, ""); err != nil || r.config.Write.Weights != "both" {
+		return all, err
+	}
+	return all, write(live, "-live")
 }
 
 // openCache opens the folder of what frozen networks say.
@@ -120,11 +110,11 @@ func (r *Run) openCache() error {
 }
 
 // loopConfig is the loop's part of the settings.
-func (r *Run) loopConfig(t task) loop.Config {
+func (r *Run) loopConfig(t task, j *journal.Journal) loop.Config {
 	c := &r.config
 	fixed, free := c.Split()
 	delete(fixed, "data")
-	fixed["data"] = r.digest()
+	fixed["data"] = fmt.Sprintf("%d images, digest %.16s", r.facts.Images+r.facts.Held, r.set.Digest())
 	l := loop.Config{
 		Folder: c.Output, Steps: int64(c.Steps), Accumulate: c.Accumulate, Optimizer: c.Optimizer,
 		Schedule:   loop.Schedule{Name: c.Schedule.Name, Rate: c.LearningRate, Warmup: int64(c.Schedule.Warmup), Cycles: c.Schedule.Cycles, Power: c.Schedule.Power},
@@ -143,7 +133,7 @@ func (r *Run) loopConfig(t task) loop.Config {
 	if c.EMA > 0 {
 		l.Average = &train.EMA{Decay: c.EMA}
 	}
-	l.Sample = r.sampling(t)
+	l.Sample = r.sampling(t, j)
 	return l
 }
 
@@ -237,19 +227,33 @@ func (t *unetTask) write(ctx context.Context, v [][]float32, suffix string) ([]s
 		path := t.run.path("lora" + suffix + ".safetensors")
 		return []string{path}, t.writeLoRA(ctx, path, v, c.LoRA.Format)
 	}
-	trained := map[string][]float32{}
-	for i, x := range t.Tensors() {
-		trained[x.Name] = v[i]
+	if c.Write.Pipeline {
+		dir := t.run.path("model" + suffix)
+		return []string{dir}, replaceFolder(dir, func(aside string) error { return t.writeModel(ctx, aside, v, false) })
 	}
 	dir := t.run.path("unet" + suffix)
-	write := func(aside string) error { return b.writeComponent(ctx, aside, b.UNet, trained, dtype) }
-	if c.Write.Pipeline {
-		dir = t.run.path("model" + suffix)
-		write = func(aside string) error {
-			return b.writePipeline(ctx, aside, values{b.UNet.Name: trained}, dtype, t.noising.Prediction, false)
-		}
+	return []string{dir}, replaceFolder(dir, func(aside string) error {
+		return b.writeComponent(ctx, aside, b.UNet, t.trained(v)[b.UNet.Name], dtype)
+	})
+}
+
+// trained sorts values of the tensors by components.
+func (t *unetTask) trained(v [][]float32) values {
+	all := values{}
+	for i, x := range t.Tensors() {
+		all.set(t.run.base.UNet.Name, x.Name, v[i])
 	}
-	return []string{dir}, replaceFolder(dir, write)
+	return all
+}
+
+// writeModel writes the whole model. For a folder that lives for a moment what is as it
+// was is linked, and what is not stays exact.
+func (t *unetTask) writeModel(ctx context.Context, dir string, v [][]float32, passing bool) error {
+	dtype := dtypeOf(t.config.Write.Precision)
+	if passing {
+		dtype = tensor.Float32
+	}
+	return t.run.base.writePipeline(ctx, dir, t.trained(v), dtype, t.noising.Prediction, passing)
 }
 
 // writeLoRA writes values of the low-rank factors.

@@ -2,7 +2,6 @@ package recipe
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -28,14 +27,15 @@ type Environment struct {
 	Version string
 	Sampler Sampler // nil draws no samples
 
-	Out      io.Writer // for its user
-	Terminal bool      // Out is one
+	Out      io.Writer  // for its user
+	Terminal bool       // Out is one
+	Columns  func() int // how wide it is; nil: 80
 
 	// Resume is the checkpoint to go on from; "latest" is the newest whole one of the
 	// output, "" begins a run.
 	Resume string
-	// CheckMaps reads every parsing map before anything else.
-	CheckMaps bool
+	// CheckFiles reads all of every image and map before anything else.
+	CheckFiles bool
 	// Stop, once closed, ends the run after its present step with a checkpoint.
 	Stop <-chan struct{}
 }
@@ -90,7 +90,7 @@ func (r *Run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options.CheckMaps = r.env.CheckMaps
+	options.CheckFiles = r.env.CheckFiles
 	if r.env.Terminal {
 		options.Progress = func(done, all int) { r.progress("looked at %d of %d images", done, all) }
 	}
@@ -192,18 +192,6 @@ func strideOf(layers []train.Layer) int64 {
 
 func (r *Run) textOptions() encode.Options {
 	return encode.Options{Threads: r.config.Threads, Memory: 256 << 20}
-}
-
-// digest names what was found of the data, which a run that goes on must find again.
-func (r *Run) digest() string {
-	h := sha256.New()
-	for _, items := range [][]*dataset.Item{r.set.Items(), r.set.Held} {
-		for _, i := range items {
-			fmt.Fprintf(h, "%s\x00%s\x00%s\n", i.Name, i.Size, i.Bucket)
-		}
-		fmt.Fprintln(h)
-	}
-	return fmt.Sprintf("%d images, %d held out, digest %.8x", r.facts.Images, r.facts.Held, h.Sum(nil))
 }
 
 // Notes are what its user should know before the run.
