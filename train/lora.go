@@ -46,6 +46,14 @@ func (o LoRA) scale() float64 {
 	return o.Alpha / float64(o.Rank)
 }
 
+// Picks reports whether a module gets a low-rank term.
+func (o LoRA) Picks(m lora.Module) bool {
+	if len(o.Targets) == 0 {
+		return lora.Attention.Has(m)
+	}
+	return slices.ContainsFunc(o.Targets, func(t string) bool { return o.picks(t, m) })
+}
+
 func (o LoRA) picks(target string, m lora.Module) bool {
 	switch set := lora.Targets(target); set {
 	case lora.Attention, lora.Transformer, lora.All:

@@ -233,6 +233,9 @@ func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) 
 		return trainFault(err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	if t.dryRun {
+		return trainFault(r.DryRun(ctx))
+	}
 	done, err := r.Learn(ctx)
 	if err != nil {
 		return trainFault(err)
@@ -267,7 +270,7 @@ func sameFolder(a, b string) bool {
 
 // trainFault makes wrong usage of what its user can change.
 func trainFault(err error) error {
-	if _, is := errors.AsType[*recipe.Fault](err); is {
+	if _, is := errors.AsType[*recipe.Fault](err); err != nil && is {
 		return asUsage(err)
 	}
 	return err

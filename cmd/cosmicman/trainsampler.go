@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"image"
+	"path/filepath"
 
 	"cosmicman/inference"
 	"cosmicman/ort"
@@ -31,10 +32,18 @@ func (s *trainSampler) Draw(ctx context.Context, r recipe.SampleRequest) (images
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	var loras []inference.LoRA
+	if r.LoRA != "" {
+		a, err := m.Adapter(r.LoRA)
+		if err != nil {
+			return nil, err
+		}
+		loras = append(loras, inference.LoRA{Name: filepath.Base(r.LoRA), Adapter: a, Weight: 1})
+	}
 	for i, prompt := range r.Prompts {
 		q := inference.Request{
 			Prompt: prompt, Sampler: r.Sampler, Steps: r.Steps, GuidanceScale: r.Guidance, Seed: r.Seed + uint64(i),
-			Width: r.Width, Height: r.Height,
+			Width: r.Width, Height: r.Height, LoRAs: loras,
 		}
 		if r.Negative != "" {
 			q.NegativePrompt = &r.Negative

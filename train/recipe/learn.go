@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -44,6 +45,10 @@ type task interface {
 
 // Learn runs the run, and writes what was learned.
 func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
+	r.tell()
+	if err := r.Room(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(r.config.Output, 0o755); err != nil {
 		return nil, err
 	}
@@ -55,14 +60,11 @@ func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	if err := artifact.WriteFile(r.path(SettingsFile), []byte(r.config.File())); err != nil {
-		return nil, err
-	}
 	j, err := r.openJournal()
 	if err != nil {
 		return nil, err
 	}
-	done, err := loop.Run(ctx, r.loopConfig(t, j), t, j)
+	done, err := loop.Run(ctx, r.loopConfig(t, j), t, reporter{j, r})
 	if err = errors.Join(err, j.Close(err)); err != nil {
 		return nil, err
 	}
@@ -76,6 +78,30 @@ func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 	result.Written, err = r.write(ctx, t, done.Weights)
 	result.Draw = t.draw()
 	return result, err
+}
+
+// reporter is the run's journal.
+type reporter struct {
+	*journal.Journal
+	run *Run
+}
+
+// Begin comes once the folder is this run's and no other's: what another process left
+// half done goes, and the settings are what this one was told.
+func (p reporter) Begin(b loop.BeginReport) {
+	p.Journal.Begin(b)
+	if err := p.run.settle(); err != nil {
+		p.Note(err.Error())
+	}
+}
+
+// settle makes the output the run's.
+func (r *Run) settle() error {
+	left, err := filepath.Glob(r.path(asidePattern))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return errors.Join(err, artifact.WriteFile(r.path(SettingsFile), []byte(r.config.File())))
 }
 
 // write writes the average, the live weights, or both.
@@ -166,12 +192,17 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 		Recompute: c.Recompute, Threads: c.Threads,
 	}
 	if c.Teach == TeachLoRA {
-		o.LoRA = &train.LoRA{Rank: int64(c.LoRA.Rank), Alpha: c.LoRA.Alpha, Targets: c.LoRA.Targets}
+		o.LoRA = c.lora()
 	}
 	if t.learner, err = train.NewUNetLearner(r.env.Runtime, o); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// lora is what the low-rank terms are.
+func (c *Config) lora() *train.LoRA {
+	return &train.LoRA{Rank: int64(c.LoRA.Rank), Alpha: c.LoRA.Alpha, Targets: c.LoRA.Targets}
 }
 
 // prefill encodes pictures before the run where each is seen in one or two ways only,

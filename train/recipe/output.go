@@ -37,13 +37,16 @@ func dtypeOf(precision string) tensor.DType {
 	return tensor.Float32
 }
 
+// asidePattern names folders that are removed when what is in them has its place.
+const asidePattern = ".aside-*"
+
 // replaceFolder makes dir anew: what write leaves in a folder beside it takes its place
 // once it is whole.
 func replaceFolder(dir string, write func(aside string) error) (err error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	aside, err := os.MkdirTemp(filepath.Dir(dir), ".cosmicman-aside-*")
+	aside, err := os.MkdirTemp(filepath.Dir(dir), asidePattern)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (t *unetTask) samples(ctx context.Context, v [][]float32) (drawn []journal.
 	if r.env.Sampler == nil {
 		return nil, nil
 	}
-	aside, err := os.MkdirTemp(c.Output, ".sample-*")
+	aside, err := os.MkdirTemp(c.Output, asidePattern)
 	if err != nil {
 		return nil, err
 	}
