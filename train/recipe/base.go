@@ -93,6 +93,16 @@ func wanted(graphs ...*onnx.Graph) (all []weights.Param) {
 	return all
 }
 
+// param is a tensor that a component wants.
+func (b *base) param(component, name string) (weights.Param, bool) {
+	for _, p := range b.params[component] {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return weights.Param{}, false
+}
+
 // size is the width and height in pixels that the model was made for.
 func (b *base) size() (width, height int) {
 	h, w := b.unet.SampleSize[0], b.unet.SampleSize[1]

@@ -82,7 +82,7 @@ func (c *Config) Check() error {
 		}
 	}
 	notBelow("vae.kl-weight", c.VAE.KLWeight)
-	least("text.vocabulary", c.Text.Vocabulary, 1)
+	notBelow("text.end-weight", c.Text.EndWeight)
 
 	least("lora.rank", c.LoRA.Rank, 1)
 	notBelow("lora.alpha", c.LoRA.Alpha)
@@ -95,7 +95,6 @@ func (c *Config) Check() error {
 	least("batch", c.Batch, 1)
 	least("accumulate", c.Accumulate, 1)
 	above("learning-rate", c.LearningRate)
-	notBelow("text-learning-rate", c.TextLearningRate)
 	if err := c.Optimizer.Check(); err != nil {
 		for _, e := range flatten(err) {
 			fault("%s", optimizerNames.Replace(e.Error()))

@@ -42,7 +42,6 @@ type Config struct {
 	Steps, Epochs     int // Epochs above 0 take the place of Steps
 	Batch, Accumulate int
 	LearningRate      float64
-	TextLearningRate  float64 // of the text encoders; 0 is LearningRate
 	Optimizer         train.AdamW
 	Schedule          Schedule
 	EMA               float64 // decay; 0 is no average
@@ -129,7 +128,7 @@ type VAE struct {
 
 // Text says how text encoders learn by themselves.
 type Text struct {
-	Vocabulary int // most words that are predicted
+	EndWeight float64 // of the end mark, where a token counts 1
 }
 
 // LoRA says what the low-rank changes are.
@@ -194,7 +193,7 @@ func Default(t Teach) Config {
 		Loss:     Loss{Prediction: "auto", Noisiest: 0.3},
 		HOLA:     HOLA{Use: "auto", HOLA: train.DefaultHOLA()},
 		VAE:      VAE{Loss: "l1", KLWeight: 1e-6, Latents: "channels"},
-		Text:     Text{Vocabulary: 1000},
+		Text:     Text{EndWeight: 1},
 		LoRA:     LoRA{Rank: 16, Targets: []string{"attention"}, Format: "kohya"},
 		Steps:    1000, Batch: 1, Accumulate: 1, LearningRate: 1e-4,
 		Optimizer:  train.DefaultAdamW(),

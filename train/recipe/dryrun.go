@@ -98,10 +98,10 @@ func (r *Run) sample(ctx context.Context, v dataset.Visit) (cell journal.Cell, l
 		groups = append(groups, describe(phrase, windows[0], c.Text, pixels, len(p.Map.Labels)))
 	}
 	cell.Caption = append(cell.Caption, journal.Run{Text: c.Text[at:]})
-	img := journal.Overlay(imageOf(p), p.Map, func(l uint8) (color.NRGBA, bool) {
+	img := journal.Overlay(imageOf(p.Width, p.Height, p.Pixels), p.Map, func(l uint8) (color.NRGBA, bool) {
 		tone, is := labels[l]
 		return tone, is
-	}, 0.5)
+	}, 0.4)
 	cell.Image = img
 	tokens := len(windows[0].Spans)
 	line = fmt.Sprintf("%s as %s", v.Item.Name, v.Size)
@@ -131,13 +131,13 @@ func describe(p dataset.Phrase, w prompt.Window, text string, pixels, all int) s
 	return fmt.Sprintf("%s (%d tokens, %.1f %% of the pixels)", name, span[1]-span[0], 100*float64(pixels)/float64(all))
 }
 
-// imageOf turns a picture's values into pixels.
-func imageOf(p *dataset.Picture) *image.NRGBA {
-	img := image.NewNRGBA(image.Rect(0, 0, p.Width, p.Height))
-	n := p.Width * p.Height
+// imageOf turns values [3, height, width] from -1 to 1 into pixels.
+func imageOf(width, height int, values []float32) *image.NRGBA {
+	img := image.NewNRGBA(image.Rect(0, 0, width, height))
+	n := width * height
 	for i := range n {
 		for c := range 3 {
-			img.Pix[4*i+c] = uint8(math.Round(min(max(float64(p.Pixels[c*n+i])*127.5+127.5, 0), 255)))
+			img.Pix[4*i+c] = uint8(math.Round(min(max(float64(values[c*n+i])*127.5+127.5, 0), 255)))
 		}
 		img.Pix[4*i+3] = 255
 	}

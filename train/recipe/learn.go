@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cosmicman/artifact"
+	"cosmicman/model"
 	"cosmicman/tensor"
 	"cosmicman/train"
 	"cosmicman/train/dataset"
@@ -50,9 +51,6 @@ func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(r.config.Output, 0o755); err != nil {
-		return nil, err
-	}
-	if err := r.openCache(); err != nil {
 		return nil, err
 	}
 	t, err := r.task(ctx)
@@ -165,13 +163,22 @@ func (r *Run) loopConfig(t task, j *journal.Journal) loop.Config {
 
 // task makes what is taught.
 func (r *Run) task(ctx context.Context) (task, error) {
+	switch r.config.Teach {
+	case TeachVAE:
+		return r.vaeTask()
+	case TeachText:
+		return r.textTask()
+	}
 	return r.unetTask(ctx)
 }
 
-// unetTask encodes what can be encoded once, and then makes the learner: the memory of
-// the autoencoder is free for it.
+// unetTask encodes what can be encoded once, and then makes the learners: the memory of
+// the autoencoder is free for them.
 func (r *Run) unetTask(ctx context.Context) (task, error) {
 	c := &r.config
+	if err := r.openCache(); err != nil {
+		return nil, err
+	}
 	var err error
 	if r.vae, err = encode.NewVAE(r.env.Runtime, r.base.Pipeline, encode.Options{Threads: c.Threads, Cache: r.cache, Half: c.Cache.Half, Memory: 256 << 20}); err != nil {
 		return nil, err
@@ -189,7 +196,7 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 	o := train.UNetOptions{
 		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: t.noising, Pixels: int64(r.base.vae.Factor()),
 		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
-		Recompute: c.Recompute, Threads: c.Threads,
+		Recompute: c.Recompute, Threads: c.Threads, Through: c.TextEncoders,
 	}
 	if c.Teach == TeachLoRA {
 		o.LoRA = c.lora()
@@ -197,7 +204,44 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 	if t.learner, err = train.NewUNetLearner(r.env.Runtime, o); err != nil {
 		return nil, err
 	}
+	t.parts = []part{{component: r.base.UNet.Name, tensors: t.learner.Tensors(), layers: t.learner.Adapter()}}
+	if c.TextEncoders {
+		if err := r.teachTexts(t); err != nil {
+			return nil, errors.Join(err, t.close())
+		}
+	}
 	return t, nil
+}
+
+// teachTexts has the text encoders learn beside the UNet.
+func (r *Run) teachTexts(t *unetTask) error {
+	c := &r.config
+	encoders := r.encoders()
+	occurring, err := r.occurring()
+	if err != nil {
+		return err
+	}
+	for i, e := range encoders {
+		config, err := model.ParseText(e.Config.JSON, i == 1)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.Config.Path, err)
+		}
+		config.Tokens = int64(r.texts.Tokens())
+		o := train.TextOptions{
+			Component: e.Name, Config: config, Weights: e.Index, Penultimate: len(encoders) == 2, Pooled: i == 1,
+			Seed: train.SeedOf(c.Seed, "initial weights"), Occurring: occurring[i], Recompute: c.Recompute, Threads: c.Threads,
+		}
+		if c.Teach == TeachLoRA {
+			o.LoRA = c.lora()
+		}
+		l, err := train.NewTextLearner(r.env.Runtime, o)
+		if err != nil {
+			return err
+		}
+		t.taught = append(t.taught, l)
+		t.parts = append(t.parts, part{component: e.Name, tensors: l.Tensors(), layers: l.Adapter(), whole: l.Whole})
+	}
+	return r.texts.Free()
 }
 
 // lora is what the low-rank terms are.
@@ -248,7 +292,7 @@ func (r *Run) prefill(ctx context.Context) error {
 }
 
 // close frees the sessions.
-func (t *unetTask) close() error { return t.learner.Close() }
+func (t *unetTask) close() error { return errors.Join(t.learner.Close(), t.taught.Close()) }
 
 // write writes a LoRA file, the UNet's folder, or the whole model.
 func (t *unetTask) write(ctx context.Context, v [][]float32, suffix string) ([]string, error) {
@@ -258,23 +302,47 @@ func (t *unetTask) write(ctx context.Context, v [][]float32, suffix string) ([]s
 		path := t.run.path("lora" + suffix + ".safetensors")
 		return []string{path}, t.writeLoRA(ctx, path, v, c.LoRA.Format)
 	}
-	if c.Write.Pipeline {
+	if c.Write.Pipeline || c.TextEncoders { // text encoders without their UNet are of no use
 		dir := t.run.path("model" + suffix)
 		return []string{dir}, replaceFolder(dir, func(aside string) error { return t.writeModel(ctx, aside, v, false) })
 	}
+	trained, err := trainedOf(b, t.parts, v)
+	if err != nil {
+		return nil, err
+	}
 	dir := t.run.path("unet" + suffix)
 	return []string{dir}, replaceFolder(dir, func(aside string) error {
-		return b.writeComponent(ctx, aside, b.UNet, t.trained(v)[b.UNet.Name], dtype)
+		return b.writeComponent(ctx, aside, b.UNet, trained[b.UNet.Name], dtype)
 	})
 }
 
-// trained sorts values of the tensors by components.
-func (t *unetTask) trained(v [][]float32) values {
+// trainedOf sorts values of all tensors by components, each as it stands in a file.
+func trainedOf(b *base, parts []part, v [][]float32) (values, error) {
 	all := values{}
-	for i, x := range t.Tensors() {
-		all.set(t.run.base.UNet.Name, x.Name, v[i])
+	at := 0
+	for _, p := range parts {
+		for _, x := range p.tensors {
+			value := v[at]
+			at++
+			if p.whole != nil {
+				param, ok := b.param(p.component, x.Name)
+				if !ok {
+					continue // of what learned beside the network and is thrown away
+				}
+				n, err := param.Shape.Elements()
+				if err != nil {
+					return nil, err
+				}
+				whole := make([]float32, n)
+				if err := p.whole(whole, x.Name, value, train.KeepRest); err != nil {
+					return nil, err
+				}
+				value = whole
+			}
+			all.set(p.component, x.Name, value)
+		}
 	}
-	return all
+	return all, nil
 }
 
 // writeModel writes the whole model. For a folder that lives for a moment what is as it
@@ -284,7 +352,11 @@ func (t *unetTask) writeModel(ctx context.Context, dir string, v [][]float32, pa
 	if passing {
 		dtype = tensor.Float32
 	}
-	return t.run.base.writePipeline(ctx, dir, t.trained(v), dtype, t.noising.Prediction, passing)
+	trained, err := trainedOf(t.run.base, t.parts, v)
+	if err != nil {
+		return err
+	}
+	return t.run.base.writePipeline(ctx, dir, trained, dtype, t.noising.Prediction, passing)
 }
 
 // writeLoRA writes values of the low-rank factors.
@@ -295,9 +367,13 @@ func (t *unetTask) writeLoRA(ctx context.Context, path string, v [][]float32, fo
 	}
 	c := t.config
 	a := &lora.Adapter{}
-	for i, l := range t.learner.Adapter() {
-		l.A, l.B = v[2*i], v[2*i+1] // as [train.LoRA.Add] has them
-		a.Layers = append(a.Layers, l)
+	at := 0
+	for _, p := range t.parts {
+		for _, l := range p.layers {
+			l.A, l.B = v[at], v[at+1] // in the order of [train.LoRA.Add]
+			at += 2
+			a.Layers = append(a.Layers, l)
+		}
 	}
 	o := lora.Options{DType: dtypeOf(c.Write.Precision), Metadata: map[string]string{
 		"ss_learning_rate": fmt.Sprint(c.LearningRate), "ss_seed": fmt.Sprint(c.Seed), "ss_num_train_images": fmt.Sprint(t.run.facts.Images),
@@ -319,7 +395,7 @@ func (t *unetTask) draw() string {
 	switch {
 	case c.Teach == TeachLoRA:
 		return base + " --lora " + shellWord(t.run.path("lora.safetensors"))
-	case c.Write.Pipeline:
+	case c.Write.Pipeline || c.TextEncoders:
 		return "--model " + shellWord(t.run.path("model"))
 	}
 	return "--model " + shellWord(c.Model) + " --unet " + shellWord(t.run.path("unet"))

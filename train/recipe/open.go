@@ -47,6 +47,7 @@ type Run struct {
 	base   *base
 	set    *dataset.Set
 	facts  dataset.Facts
+	whole  dataset.CaptionOptions // of captions that are not shortened
 	texts  *encode.Texts
 	vae    *encode.VAE
 	cache  *encode.Cache
@@ -91,6 +92,8 @@ func (r *Run) open(ctx context.Context) error {
 		return err
 	}
 	options.CheckFiles = r.env.CheckFiles
+	r.whole = options.Captions
+	r.whole.Tokens = nil
 	if r.env.Terminal {
 		options.Progress = func(done, all int) { r.progress("looked at %d of %d images", done, all) }
 	}

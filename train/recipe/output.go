@@ -79,7 +79,7 @@ func (b *base) writeComponent(ctx context.Context, dir string, c *weights.Compon
 	}
 	params := b.params[c.Name]
 	for name := range trained {
-		if !hasParam(params, name) {
+		if _, ok := b.param(c.Name, name); !ok {
 			return fmt.Errorf("%s has no tensor %s to write", c.Name, name)
 		}
 	}
@@ -107,15 +107,6 @@ func (b *base) writeComponent(ctx context.Context, dir string, c *weights.Compon
 		}
 		return weights.ReadFloat32(dst, e)
 	}}, 0)
-}
-
-func hasParam(params []weights.Param, name string) bool {
-	for _, p := range params {
-		if p.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // writePipeline writes the whole model into dir, a folder that is there and empty. Where

@@ -121,7 +121,7 @@ func (c *Config) Settings() []*Setting {
 		choice("vae.loss", &c.VAE.Loss, "how pixels are compared: l1 or mse", vae, "l1", "mse"),
 		number("vae.kl-weight", &c.VAE.KLWeight, "weight of the divergence from the normal distribution", vae),
 		choice("vae.latents", &c.VAE.Latents, "how latents get deviation 1 at the end: channels, folded into the convolutions beside them; scale, one number in the config; none", vae, "channels", "scale", "none"),
-		whole("text.vocabulary", &c.Text.Vocabulary, "words that the text encoders learn to tell apart, the most common ones", text),
+		number("text.end-weight", &c.Text.EndWeight, "how much the end mark counts, which is asked for all words of a caption, where a token counts 1", text),
 
 		whole("lora.rank", &c.LoRA.Rank, "rank of the changes", lora),
 		number("lora.alpha", &c.LoRA.Alpha, "the changes are scaled by alpha / rank; 0: by 1", lora),
@@ -133,7 +133,6 @@ func (c *Config) Settings() []*Setting {
 		whole("batch", &c.Batch, "images that the networks see at once", nil),
 		whole("accumulate", &c.Accumulate, "batches a step", nil),
 		number("learning-rate", &c.LearningRate, "how far a step goes", nil),
-		number("text-learning-rate", &c.TextLearningRate, "the same for the text encoders; 0: as learning-rate", unet),
 		number("optimizer.beta1", &c.Optimizer.Beta1, "how much of AdamW's mean of the gradients stays at a step", nil),
 		number("optimizer.beta2", &c.Optimizer.Beta2, "the same of their squares", nil),
 		number("optimizer.epsilon", &c.Optimizer.Epsilon, "keeps small gradients from large steps", nil),

@@ -7,9 +7,11 @@ import (
 	"math"
 
 	"cosmicman/diffusion"
+	"cosmicman/prompt"
 	"cosmicman/train"
 	"cosmicman/train/dataset"
 	"cosmicman/train/encode"
+	"cosmicman/weights/lora"
 )
 
 // unetTask teaches a UNet, or low-rank changes of it.
@@ -22,21 +24,43 @@ type unetTask struct {
 	noising diffusion.Noising
 	hola    bool
 	learner *train.UNetLearner
+	taught  train.Texts // text encoders that learn as well; nil: they are frozen
+	parts   []part      // of the tensors
+}
+
+// part is the tensors of one component.
+type part struct {
+	component string
+	tensors   []train.Tensor
+	layers    []lora.Layer                                                           // of LoRA
+	whole     func(dst []float32, name string, values []float32, r train.Rest) error // nil: values are whole
 }
 
 // unetBatch is what the learner is given, with what people want to know of it.
 type unetBatch struct {
 	train.UNetBatch
-	captions []string // as the text encoder read them, "" where the text was dropped
-	missing  []string
+	ids     [][]int64 // of the captions, by text encoder, where these learn
+	missing []string
 }
 
 func (b *unetBatch) Images() int { return len(b.Timesteps) }
 
 func (b *unetBatch) Missing() []string { return b.missing }
 
-// Tensors are what is trained.
-func (t *unetTask) Tensors() []train.Tensor { return t.learner.Tensors() }
+// Tensors are what is trained. Where several components are, names begin with theirs.
+func (t *unetTask) Tensors() []train.Tensor { return tensorsOf(t.parts) }
+
+func tensorsOf(parts []part) (all []train.Tensor) {
+	for _, p := range parts {
+		for _, x := range p.tensors {
+			if len(parts) > 1 {
+				x.Name = p.component + "." + x.Name
+			}
+			all = append(all, x)
+		}
+	}
+	return all
+}
 
 // Prepare makes batch number of the run. All chance in it follows from the numbers of
 // its visits.
@@ -114,19 +138,45 @@ func (t *unetTask) batch(ctx context.Context, visits []dataset.Visit, dropped []
 	if plain {
 		b.Weights = nil
 	}
-	encoded, err := t.texts.Encode(ctx, texts)
+	if len(texts) == 0 {
+		return b, nil // nothing could be read
+	}
+	windows, err := t.encode(ctx, b, texts)
 	if err != nil {
 		return nil, err
 	}
-	for i, e := range encoded {
-		b.States = append(b.States, e.States...)
-		b.TextEmbeds = append(b.TextEmbeds, e.Pooled...)
+	for i, w := range windows {
 		if t.hola {
-			b.Samples = append(b.Samples, captions[i].Sample(e.Window, maps[i]))
+			b.Samples = append(b.Samples, captions[i].Sample(w, maps[i]))
 		}
 	}
-	b.captions = texts
 	return b, nil
+}
+
+// encode gives a batch its texts, as states, or as tokens where the text encoders learn,
+// and returns their windows.
+func (t *unetTask) encode(ctx context.Context, b *unetBatch, texts []string) (windows []prompt.Window, err error) {
+	if t.taught == nil {
+		encoded, err := t.texts.Encode(ctx, texts)
+		for _, e := range encoded {
+			b.States = append(b.States, e.States...)
+			b.TextEmbeds = append(b.TextEmbeds, e.Pooled...)
+			windows = append(windows, e.Window)
+		}
+		return windows, err
+	}
+	b.ids = make([][]int64, len(t.taught))
+	for _, text := range texts {
+		of, _, err := t.texts.Windows(text)
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.ids {
+			b.ids[i] = append(b.ids[i], of[i].IDs...)
+		}
+		windows = append(windows, of[0])
+	}
+	return windows, nil
 }
 
 // moments are those of a visit's picture.
@@ -155,14 +205,41 @@ func pictureOf(set *dataset.Set, v dataset.Visit) (encode.Picture, error) {
 	}, err
 }
 
-// Learn adds the gradients of a batch's loss.
-func (t *unetTask) Learn(ctx context.Context, b train.Batch) (train.Losses, error) {
-	return t.learner.Gradients(ctx, &b.(*unetBatch).UNetBatch)
+// Learn adds the gradients of a batch's loss, also by the text encoders if they learn.
+func (t *unetTask) Learn(ctx context.Context, x train.Batch) (train.Losses, error) {
+	b := x.(*unetBatch)
+	if t.taught == nil {
+		return t.learner.Gradients(ctx, &b.UNetBatch)
+	}
+	if err := t.forward(ctx, b); err != nil {
+		return train.Losses{}, err
+	}
+	b.ByStates = make([]float32, len(b.States))
+	if b.TextEmbeds != nil {
+		b.ByTextEmbeds = make([]float32, len(b.TextEmbeds))
+	}
+	losses, err := t.learner.Gradients(ctx, &b.UNetBatch)
+	if err != nil {
+		return losses, err
+	}
+	return losses, t.taught.Backward(ctx, b.ids, b.ByStates, b.ByTextEmbeds)
+}
+
+// forward encodes a batch's text by the encoders as they are now.
+func (t *unetTask) forward(ctx context.Context, b *unetBatch) (err error) {
+	b.States, b.TextEmbeds, err = t.taught.Forward(ctx, b.ids)
+	return err
 }
 
 // Judge is the loss of a batch.
-func (t *unetTask) Judge(ctx context.Context, b train.Batch) (train.Losses, error) {
-	return t.learner.Evaluate(ctx, &b.(*unetBatch).UNetBatch)
+func (t *unetTask) Judge(ctx context.Context, x train.Batch) (train.Losses, error) {
+	b := x.(*unetBatch)
+	if t.taught != nil {
+		if err := t.forward(ctx, b); err != nil {
+			return train.Losses{}, err
+		}
+	}
+	return t.learner.Evaluate(ctx, &b.UNetBatch)
 }
 
 // Epoch is how often the data was gone through.
