@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"cosmicman/tensor"
-	"cosmicman/train/dataset"
 	"cosmicman/train/loop"
 	"cosmicman/weights"
 	"cosmicman/weights/lora"
@@ -155,16 +154,6 @@ func (r *Run) memoryNeeds() ([]need, error) {
 		needs = append(needs, need{"text encoders", fileBytes(b.TextEncoder) + fileBytes(b.TextEncoder2)})
 	}
 	return needs, nil
-}
-
-// largest is the size with the most pixels that images are seen in.
-func (r *Run) largest() (s dataset.Size) {
-	for _, x := range r.facts.Sizes {
-		if x.Size.Width*x.Size.Height > s.Width*s.Height {
-			s = x.Size
-		}
-	}
-	return s
 }
 
 func (r *Run) diskNeeds() ([]need, error) {
