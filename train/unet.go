@@ -182,6 +182,9 @@ func unetLosses(g *onnx.Graph, o UNetOptions) (*onnx.Graph, []Layer, error) {
 // Tensors are what is trained.
 func (l *UNetLearner) Tensors() []Tensor { return l.tensors }
 
+// Nodes is how many operators a call of Gradients runs.
+func (l *UNetLearner) Nodes() int { return l.program.Nodes() }
+
 // Adapter is what LoRA has learned so far, nil where the weights are trained. It holds
 // the tensors' own values.
 func (l *UNetLearner) Adapter() []lora.Layer { return l.adapter }

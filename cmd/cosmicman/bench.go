@@ -47,6 +47,9 @@ func bench(ctx context.Context, e *environment, args []string) error {
 	if len(args) > 0 && args[0] == "scheduler" {
 		return benchScheduler(ctx, e, args[1:])
 	}
+	if len(args) > 0 && args[0] == "train" {
+		return benchTrain(ctx, e, args[1:])
+	}
 	var m modelFlags
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	m.register(fs)

@@ -40,7 +40,7 @@ func commands() []command {
 			{name: "check", summary: "print all that is wrong with the settings of a file, or with those that would be taken now", run: checkConfig},
 			{name: "show", summary: "print the settings and where each comes from", run: showConfig},
 		}},
-		{name: "bench", summary: "time and memory by stage; bench scheduler: what the queue and the packer cost", run: bench},
+		{name: "bench", summary: "time and memory by stage; bench scheduler: what the queue and the packer cost; bench train: a step of training", run: bench},
 		{name: "version", summary: "print what runs here: the program, Go, ONNX Runtime", run: version},
 	}
 }
