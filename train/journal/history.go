@@ -72,7 +72,7 @@ func (h *history) add(l Line) {
 		if l.LearningRate != nil {
 			h.point("rate", l.Step, float64(*l.LearningRate))
 		}
-		if l.GradientNorm != nil {
+		if l.GradientNorm != nil && l.Skipped == "" {
 			h.point("norm", l.Step, float64(*l.GradientNorm))
 		}
 		h.point("speed", l.Step, float64(l.ImagesPerSecond))

@@ -102,14 +102,18 @@ func (j *Journal) check(what string, err error) {
 // Begin cuts what an earlier process told of steps that are made anew.
 func (j *Journal) Begin(r loop.BeginReport) {
 	j.step = r.Step
-	j.check(linesFile, j.openLines(r.Step))
+	j.check(linesFile, j.openLines(r))
+	last := r.Step
+	if r.Resumed == "" {
+		last = -1 // of the beginning nothing is left either
+	}
 	var err error
-	j.events, err = newEvents(filepath.Join(j.options.Folder, eventsFolder), r.Step+1, j.options.Now)
+	j.events, err = newEvents(filepath.Join(j.options.Folder, eventsFolder), last+1, j.options.Now)
 	j.check(eventsFolder, err)
 	if err == nil {
 		j.check(eventsFolder, j.events.facts(r.Step, "settings", j.options.Settings))
 	}
-	j.check(samplesFolder, j.samples.cut(r.Step))
+	j.check(samplesFolder, j.samples.cut(last))
 	j.line(Line{Kind: kindBegin, Step: r.Step, Steps: r.Steps, Resumed: r.Resumed, Parameters: r.Parameters, Elapsed: seconds(r.Elapsed), Time: j.options.Now().UTC()})
 	words := fmt.Sprintf("%d tensors of %d parameters, steps %d to %d", r.Tensors, r.Parameters, r.Step+1, r.Steps)
 	if r.Resumed != "" {
@@ -119,14 +123,14 @@ func (j *Journal) Begin(r loop.BeginReport) {
 	j.page()
 }
 
-// openLines opens journal.jsonl and leaves in it what was told until a step.
-func (j *Journal) openLines(step int64) error {
+// openLines opens journal.jsonl and leaves in it what was told until the run's beginning.
+func (j *Journal) openLines(r loop.BeginReport) error {
 	path := filepath.Join(j.options.Folder, linesFile)
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	lines, kept, bad := parseLines(data, step)
+	lines, kept, bad := parseLines(data, until(r))
 	if bad > 0 {
 		j.bar.say(fmt.Sprintf("%s: %d lines could not be read and are left out", path, bad))
 	}

@@ -161,13 +161,27 @@ func ReadLines(path string) ([]Line, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	lines, _, _ := parseLines(data, math.MaxInt64)
+	lines, _, _ := parseLines(data, func(Line) bool { return true })
 	return lines, nil
 }
 
-// parseLines reads the lines of steps up to last and gives their bytes, and the number of
-// those that cannot be read. Lines beyond last are of a process that was killed.
-func parseLines(data []byte, last int64) (lines []Line, kept []byte, bad int) {
+// until keeps the lines of a run until the state from which it goes on: what was told of
+// later steps, by a process that was killed, is void.
+func until(r loop.BeginReport) func(Line) bool {
+	return func(l Line) bool {
+		switch {
+		case r.Resumed == "": // it begins
+			return false
+		case l.Kind == kindHeld:
+			return l.Step <= r.Held
+		}
+		return l.Step <= r.Step
+	}
+}
+
+// parseLines reads the lines that are wanted and gives their bytes, and the number of
+// those that cannot be read.
+func parseLines(data []byte, want func(Line) bool) (lines []Line, kept []byte, bad int) {
 	kept = make([]byte, 0, len(data))
 	for len(data) > 0 {
 		line, rest, whole := bytes.Cut(data, []byte("\n"))
@@ -180,7 +194,7 @@ func parseLines(data []byte, last int64) (lines []Line, kept []byte, bad int) {
 			bad++
 			continue
 		}
-		if l.Step > last {
+		if !want(l) {
 			continue
 		}
 		lines = append(lines, l)

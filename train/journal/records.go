@@ -2,21 +2,11 @@ package journal
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"hash/crc32"
 	"math"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-)
-
-// TFRecord's framing: the length in 8 bytes, its masked checksum, the data, its masked
-// checksum; all little-endian.
-const (
-	recordHead = 12
-	recordTail = 4
-	maxRecord  = 64 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -26,38 +16,14 @@ func masked(data []byte) uint32 {
 	return (c>>15 | c<<17) + 0xa282ead8
 }
 
-// appendRecord frames data.
+// appendRecord frames data as TFRecord does: the length in 8 bytes, its masked checksum,
+// the data, its masked checksum, all little-endian.
 func appendRecord(b, data []byte) []byte {
 	at := len(b)
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(data)))
 	b = binary.LittleEndian.AppendUint32(b, masked(b[at:]))
 	b = append(b, data...)
 	return binary.LittleEndian.AppendUint32(b, masked(data))
-}
-
-var errTorn = errors.New("the last record is torn")
-
-// nextRecord takes a framed record from the beginning of b. errTorn says that b ends
-// within it.
-func nextRecord(b []byte) (data, rest []byte, err error) {
-	if len(b) < recordHead {
-		return nil, nil, errTorn
-	}
-	if masked(b[:8]) != binary.LittleEndian.Uint32(b[8:]) {
-		return nil, nil, errors.New("the checksum of a record's length is wrong")
-	}
-	n := binary.LittleEndian.Uint64(b)
-	if n > maxRecord {
-		return nil, nil, fmt.Errorf("a record of %d bytes", n)
-	}
-	if b = b[recordHead:]; uint64(len(b)) < n+recordTail {
-		return nil, nil, errTorn
-	}
-	data, b = b[:n], b[n:]
-	if masked(data) != binary.LittleEndian.Uint32(b) {
-		return nil, nil, errors.New("a record's checksum is wrong")
-	}
-	return data, b[recordTail:], nil
 }
 
 // event is TensorBoard's Event message, as far as runs tell of it.

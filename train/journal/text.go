@@ -91,6 +91,9 @@ func lay(runs []Run, width int) (pieces []piece, lines int) {
 				}
 				for w > limit {
 					head, rest := cut(f, word, limit)
+					if rest == "" {
+						break
+					}
 					pieces = append(pieces, piece{Run{head, r.Color, r.Bold}, 0, line})
 					word, line = rest, line+1
 					w = font.MeasureString(f, word)
