@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"cosmicman/diffusion"
 	"cosmicman/ort"
 	"cosmicman/train"
@@ -376,5 +378,48 @@ func TestBytesOfValues(t *testing.T) {
 	}
 	if data := bytesOf([]float32{1e6}, true); len(data) != 5 {
 		t.Error("a number beyond float16 was written as one")
+	}
+}
+
+// TestKeysAreMadeDuringARun: who only looks up what is kept does not wait for a picture
+// that is being encoded.
+func TestKeysAreMadeDuringARun(t *testing.T) {
+	v := newVAE(t, openRuntime(t), pipeline(t, "tiny-sd", 0), Options{Cache: openCache(t, t.TempDir(), 0, refused(t))})
+	kept := pictureOf(1, 16, 16)
+	want, err := v.Moments(t.Context(), kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.turn.Lock() // as if one were encoded
+	v.network.mu.RLock()
+	got, err := v.Moments(t.Context(), kept)
+	v.network.mu.RUnlock()
+	v.turn.Unlock()
+	if err != nil || !same32(got, want) {
+		t.Errorf("other moments: %v", err)
+	}
+}
+
+// TestOnePictureIsEncodedOnce however many ask for it at the same time.
+func TestOnePictureIsEncodedOnce(t *testing.T) {
+	v := newVAE(t, openRuntime(t), pipeline(t, "tiny-sd", 0), Options{})
+	p := pictureOf(1, 16, 16)
+	made := make(chan []float32, 8)
+	var group errgroup.Group
+	for range cap(made) {
+		group.Go(func() error {
+			m, err := v.Moments(t.Context(), p)
+			made <- m
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	first := <-made
+	for range cap(made) - 1 {
+		if m := <-made; &m[0] != &first[0] {
+			t.Error("it was encoded twice")
+		}
 	}
 }

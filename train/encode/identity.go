@@ -33,8 +33,8 @@ func KeyOf(parts ...string) (k Key) {
 // they are in. Reading gigabytes takes seconds, so the digest itself is kept in the
 // cache, under the files' paths, sizes and times.
 func (n *network) identify(ctx context.Context) (Key, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.identifying.Lock()
+	defer n.identifying.Unlock()
 	if n.identity != nil {
 		return *n.identity, nil
 	}

@@ -47,9 +47,11 @@ type network struct {
 	options   Options
 	runtime   *ort.Runtime
 
-	mu       sync.RWMutex // held for reading during a run
-	session  *ort.Session
-	identity *Key
+	mu      sync.RWMutex // held for reading during a run
+	session *ort.Session
+
+	identifying sync.Mutex
+	identity    *Key
 }
 
 // newNetwork checks the component's files against its graph and those of its other

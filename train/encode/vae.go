@@ -112,8 +112,15 @@ func (v *VAE) encode(ctx context.Context, key Key, p Picture, pixels []float32) 
 	if len(pixels) != 3*p.Width*p.Height {
 		return nil, fmt.Errorf("a picture of %dx%d pixels has %d values, expected %d", p.Width, p.Height, len(pixels), 3*p.Width*p.Height)
 	}
+	n, err := v.size(p)
+	if err != nil {
+		return nil, err
+	}
 	v.turn.Lock()
 	defer v.turn.Unlock()
+	if kept := v.store.get(key, n); kept != nil {
+		return kept, nil // made while this one waited
+	}
 	out, err := v.network.run(ctx, map[string]ort.Tensor{"image": ort.Floats(pixels, 1, 3, int64(p.Height), int64(p.Width))})
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"errors"
-	"io"
 	"os"
 )
 
@@ -59,8 +58,3 @@ func (a *appender) flush() error {
 func (a *appender) sync() error { return errors.Join(a.flush(), a.file.Sync()) }
 
 func (a *appender) close() error { return errors.Join(a.flush(), a.file.Close()) }
-
-// bytes reads what is written.
-func (a *appender) bytes() ([]byte, error) {
-	return io.ReadAll(io.NewSectionReader(a.file, 0, a.end))
-}

@@ -1,9 +1,6 @@
 package journal
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 // history is what the page shows of a run, from its lines.
 type history struct {
@@ -16,7 +13,6 @@ type history struct {
 	notes       []Line
 	prompts     []string
 	end         *Line
-	started     time.Time
 }
 
 // curve is a value over steps. Floats of 32 bits are enough for drawing, and a million
@@ -54,9 +50,6 @@ func (h *history) add(l Line) {
 	switch l.Kind {
 	case kindBegin:
 		h.begin, h.end = l, nil
-		if h.started.IsZero() {
-			h.started = l.Time
-		}
 	case kindStep:
 		h.last = l
 		h.steps = l.Step
