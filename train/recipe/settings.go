@@ -120,7 +120,7 @@ func (c *Config) Settings() []*Setting {
 
 		choice("vae.loss", &c.VAE.Loss, "how pixels are compared: l1 or mse", vae, "l1", "mse"),
 		number("vae.kl-weight", &c.VAE.KLWeight, "weight of the divergence from the normal distribution", vae),
-		choice("vae.latents", &c.VAE.Latents, "how latents get deviation 1 at the end: channels, folded into the convolutions beside them; scale, one number in the config; none", vae, "channels", "scale", "none"),
+		free(choice("vae.latents", &c.VAE.Latents, "how latents get deviation 1 at the end: channels, folded into the convolutions beside them; scale, one number in the config; none", vae, "channels", "scale", "none")),
 		number("text.end-weight", &c.Text.EndWeight, "how much the end mark counts, which is asked for all words of a caption, where a token counts 1", text),
 
 		whole("lora.rank", &c.LoRA.Rank, "rank of the changes", lora),

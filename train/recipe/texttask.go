@@ -222,7 +222,7 @@ func (t *textTask) write(ctx context.Context, v [][]float32, suffix string) ([]s
 		return nil, err
 	}
 	if t.run.config.Write.Pipeline {
-		return t.run.writePart(ctx, nil, trained, suffix)
+		return t.run.writePart(ctx, t.run.base.TextEncoder, trained, suffix)
 	}
 	var all []string
 	for _, e := range t.run.encoders() {
@@ -244,12 +244,18 @@ func (t *textTask) close() error {
 	return errors.Join(errs...)
 }
 
-// writePart writes a component's folder, or the whole model where the settings say so.
+// writePart writes the folder of a component, whose config may be another than the
+// model's, or the whole model where the settings say so.
 func (r *Run) writePart(ctx context.Context, c *weights.Component, trained values, suffix string) ([]string, error) {
 	dtype := dtypeOf(r.config.Write.Precision)
 	if r.config.Write.Pipeline {
 		dir := r.path("model" + suffix)
-		return []string{dir}, replaceFolder(dir, func(aside string) error { return r.base.writePipeline(ctx, aside, trained, dtype, "", false) })
+		with := *r.base
+		if pipeline := *with.Pipeline; c.Name == r.base.VAE.Name {
+			pipeline.VAE = c
+			with.Pipeline = &pipeline
+		}
+		return []string{dir}, replaceFolder(dir, func(aside string) error { return with.writePipeline(ctx, aside, trained, dtype, "", false) })
 	}
 	dir := r.path(c.Name + suffix)
 	return []string{dir}, replaceFolder(dir, func(aside string) error { return r.base.writeComponent(ctx, aside, c, trained[c.Name], dtype) })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/draw"
+	"slices"
 
 	"cosmicman/diffusion"
 	"cosmicman/train"
@@ -31,6 +32,9 @@ func (b *vaeBatch) Missing() []string { return b.missing }
 
 func (r *Run) vaeTask() (task, error) {
 	c := &r.config
+	if err := r.foldable(); err != nil {
+		return nil, err
+	}
 	l, err := train.NewVAELearner(r.env.Runtime, train.VAEOptions{
 		Config: r.base.vae, Weights: r.base.VAE.Index, Distance: train.Distance(c.VAE.Loss), KL: c.VAE.KLWeight,
 		Recompute: c.Recompute, Threads: c.Threads,
@@ -139,13 +143,84 @@ func beside(a, b *image.NRGBA) *image.NRGBA {
 	return both
 }
 
-// write writes the autoencoder's folder, or the whole model.
-func (t *vaeTask) write(ctx context.Context, v [][]float32, suffix string) ([]string, error) {
-	trained := values{}
-	for i, x := range t.Tensors() {
-		trained.set(t.run.base.VAE.Name, x.Name, v[i])
+// foldable refuses at once what cannot be done to the latents at the end.
+func (r *Run) foldable() error {
+	v := r.base.vae
+	switch r.config.VAE.Latents {
+	case "none":
+		return nil
+	case "channels":
+		if !v.QuantConv || !v.PostQuantConv {
+			return faultf("vae.latents is channels, but the autoencoder has no convolutions beside its latents (use_quant_conv): expected scale or none")
+		}
 	}
-	return t.run.writePart(ctx, t.run.base.VAE, trained, suffix)
+	if v.LatentsMean != nil || v.LatentsStd != nil {
+		return faultf("vae.latents is %s, but the autoencoder's config has latents_mean and latents_std: expected none", r.config.VAE.Latents)
+	}
+	return nil
+}
+
+// measured is how many images the latents are measured on at most.
+const measured = 256
+
+// write writes the autoencoder's folder, or the whole model, with latents of deviation 1.
+func (t *vaeTask) write(ctx context.Context, v [][]float32, suffix string) ([]string, error) {
+	trained := map[string][]float32{}
+	for i, x := range t.Tensors() {
+		trained[x.Name] = v[i]
+	}
+	c := *t.run.base.VAE
+	factor, err := t.fold(ctx, v, trained)
+	if err != nil {
+		return nil, fmt.Errorf("the latents: %w; the run is saved, and --resume with --vae-latents none writes it as it is", err)
+	}
+	if factor != 0 {
+		if c.Config.JSON, err = train.WithScaling(c.Config.JSON, factor); err != nil {
+			return nil, err
+		}
+	}
+	return t.run.writePart(ctx, &c, values{c.Name: trained}, suffix)
+}
+
+// fold changes what was trained as the settings say, and returns the scaling factor of
+// the config, 0 for the one that it has.
+func (t *vaeTask) fold(ctx context.Context, v [][]float32, trained map[string][]float32) (factor float64, err error) {
+	how := t.run.config.VAE.Latents
+	if how == "none" {
+		return 0, nil
+	}
+	var l train.Latents
+	err = with(t.Tensors(), v, func() error {
+		for _, visit := range t.run.firstVisits(measured) {
+			visit.Flip = false
+			b, err := t.batch(ctx, []dataset.Visit{visit}, false)
+			if err != nil {
+				return err
+			}
+			if b.images == 0 {
+				continue
+			}
+			moments, err := t.learner.Moments(ctx, &b.VAEBatch)
+			if err != nil {
+				return err
+			}
+			config := t.run.base.vae
+			if err := l.Add(moments, int(config.LatentChannels), (b.Height/config.Factor())*(b.Width/config.Factor())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if how == "scale" {
+		return l.ScalingFactor()
+	}
+	for _, name := range []string{"quant_conv.weight", "quant_conv.bias", "post_quant_conv.weight", "post_quant_conv.bias"} {
+		trained[name] = slices.Clone(trained[name]) // the run's own stay
+	}
+	return 1, l.Fold(trained)
 }
 
 func (t *vaeTask) draw() string { return t.run.drawModel() }
