@@ -215,12 +215,9 @@ func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) 
 		return err
 	}
 	defer func() { err = errors.Join(err, rt.Close()) }()
-	// The first signal lets the run finish its step and save; main ends the program at the second.
-	soft := ctx
-	ctx = context.WithoutCancel(ctx)
 	cache := weights.HubCache(e.getenv)
 	r, err := recipe.Open(ctx, *c, recipe.Environment{
-		Runtime: rt, HubCache: cache, Version: revision, Out: e.stderr, Terminal: e.terminal, Resume: t.resumeFrom(c), Stop: soft.Done(),
+		Runtime: rt, HubCache: cache, Version: revision, Out: e.stderr, Terminal: e.terminal, Resume: t.resumeFrom(c),
 		CheckFiles: t.dryRun,
 		Known: func(model, unet string) (string, string) {
 			ref := modelRef{Ref: model, UNet: unet}
@@ -242,7 +239,7 @@ func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) 
 	}
 	if done.Stopped {
 		fmt.Fprintf(e.stderr, "stopped at step %d of %d; to go on: cosmicman train --resume=%s\n", done.Step, done.Steps, c.Output)
-		return soft.Err()
+		return ctx.Err() // main ends the program at a second signal
 	}
 	for _, path := range done.Written {
 		fmt.Fprintln(e.stdout, path)

@@ -44,7 +44,8 @@ type task interface {
 	close() error
 }
 
-// Learn runs the run, and writes what was learned.
+// Learn runs the run, and writes what was learned. Once there is a step, the end of ctx
+// is not the end of it: it is finished, and the run is saved to be gone on with.
 func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 	r.tell()
 	if err := r.Room(); err != nil {
@@ -62,7 +63,9 @@ func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	done, err := loop.Run(ctx, r.loopConfig(t, j), t, reporter{j, r})
+	l := r.loopConfig(t, j)
+	l.Stop, ctx = ctx.Done(), context.WithoutCancel(ctx)
+	done, err := loop.Run(ctx, l, t, reporter{j, r})
 	if err = errors.Join(err, j.Close(err)); err != nil {
 		return nil, err
 	}
@@ -146,7 +149,7 @@ func (r *Run) loopConfig(t task, j *journal.Journal) loop.Config {
 		Held:       loop.Held{Every: int64(c.Validate), First: true},
 		Checkpoint: loop.Checkpoint{Every: int64(c.Checkpoint.Every), Period: time.Duration(c.Checkpoint.Minutes) * time.Minute, Keep: c.Checkpoint.Keep},
 		Ahead:      loop.Ahead{Batches: c.Ahead},
-		Resume:     r.env.Resume, Fixed: fixed, Free: free, Version: r.env.Version, Stop: r.env.Stop,
+		Resume:     r.env.Resume, Fixed: fixed, Free: free, Version: r.env.Version,
 	}
 	if c.Schedule.Name == "constant" && c.Schedule.Warmup > 0 {
 		l.Schedule.Name = "constant_with_warmup"

@@ -36,8 +36,6 @@ type Environment struct {
 	Resume string
 	// CheckFiles reads all of every image and map before anything else.
 	CheckFiles bool
-	// Stop, once closed, ends the run after its present step with a checkpoint.
-	Stop <-chan struct{}
 }
 
 // Run is a run that is ready to begin: its settings, model and data fit each other.
