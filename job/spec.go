@@ -9,7 +9,7 @@ import (
 // Version is the schema of the records that this program writes. A worker leaves
 // alone a record whose Needs is above its own Version, so that old and new workers
 // can share a queue while a site is upgraded.
-const Version = 2
+const Version = 3
 
 // Spec is a job as it was accepted. The queue stores it whole and never changes it.
 type Spec struct {
@@ -56,6 +56,9 @@ type Drawing struct {
 	Mask     string  `json:"mask,omitempty"`
 	Strength float64 `json:"strength,omitempty"`
 
+	// LoRAs are what changes the model's networks, at most MaxLoRAs.
+	LoRAs []LoRA `json:"loras,omitempty"`
+
 	// Format of the file: "" or "png", "jpeg", "webp". Compression is OpenAI's
 	// output_compression, 0 to 100, nil for 100: the quality of jpeg and webp.
 	Format      string `json:"format,omitempty"`
@@ -67,8 +70,24 @@ type Drawing struct {
 	NoMark     bool `json:"no_mark,omitempty"`     // leave out the mark that the image is synthetic
 }
 
+// LoRA is a LoRA file and how much of it is taken.
+type LoRA struct {
+	Name   string  `json:"name"`   // that workers know it by
+	Digest string  `json:"digest"` // SHA-256 of the file, in hexadecimal digits: which file of that name is meant
+	Weight float64 `json:"weight"` // 1 is as it was trained
+}
+
+// MaxLoRAs bounds those of one drawing, MaxLoRAWeight their weights to either side of 0.
+const (
+	MaxLoRAs      = 8
+	MaxLoRAWeight = 10
+)
+
 // Needs is the least Version that draws d as it is meant.
 func (d *Drawing) Needs() int {
+	if len(d.LoRAs) > 0 {
+		return 3
+	}
 	if d.LongPrompt != "" || d.PromptSyntax != "" || d.Init != "" || d.Mask != "" || d.Format != "" && d.Format != "png" || d.Compression != nil {
 		return 2
 	}

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"fmt"
 	"math"
 	"unicode/utf8"
 )
@@ -44,11 +45,22 @@ func (s *Submission) Check() error {
 	case !(spec.Seconds >= 0 && spec.Seconds < MaxSeconds):
 		return fault("seconds", "the job is estimated at %v seconds an image, expected 0 to %v", spec.Seconds, MaxSeconds)
 	}
+	if n := len(spec.Drawing.LoRAs); n > MaxLoRAs {
+		return fault("lora", "the job has %d LoRAs, expected at most %d", n, MaxLoRAs)
+	}
 	// JSON would change them in silence.
-	for _, text := range []struct{ field, value string }{
+	type text struct{ field, value string }
+	texts := []text{
 		{"model", spec.Model}, {"tenant", spec.Tenant}, {"prompt", spec.Drawing.Prompt}, {"negative_prompt", value(spec.Drawing.NegativePrompt)},
 		{"sampler", spec.Drawing.Sampler}, {"idempotency_key", s.Key}, {"digest", s.Digest}, {"watcher", s.Watcher},
-	} {
+	}
+	for i, l := range spec.Drawing.LoRAs {
+		if !(math.Abs(l.Weight) <= MaxLoRAWeight) { // NaN is not
+			return fault(fmt.Sprintf("lora[%d].weight", i), "lora[%d].weight is %v, expected a number from -%d to %d", i, l.Weight, MaxLoRAWeight, MaxLoRAWeight)
+		}
+		texts = append(texts, text{fmt.Sprintf("lora[%d].name", i), l.Name}, text{fmt.Sprintf("lora[%d].digest", i), l.Digest})
+	}
+	for _, text := range texts {
 		if !utf8.ValidString(text.value) {
 			return fault(text.field, "%s is not UTF-8", text.field)
 		}

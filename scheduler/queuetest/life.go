@@ -3,6 +3,7 @@ package queuetest
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ var life = []testCase{
 			s.t.Errorf("after submit: %+v", st)
 		}
 		l := s.one("w")
-		if l.Ref != (job.Ref{Job: st.ID, Image: 0, Token: 1}) || l.Attempt != 1 || l.Fingerprint != "" || l.Accepted.IsZero() || l.Spec.Drawing != st.Spec.Drawing {
+		if l.Ref != (job.Ref{Job: st.ID, Image: 0, Token: 1}) || l.Attempt != 1 || l.Fingerprint != "" || l.Accepted.IsZero() || !reflect.DeepEqual(l.Spec.Drawing, st.Spec.Drawing) {
 			s.t.Errorf("lease: %+v", l)
 		}
 		running := s.get(st.ID)

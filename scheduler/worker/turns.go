@@ -127,6 +127,9 @@ func (d *device) step(c pack.Choice) {
 	})
 	took := time.Since(begun)
 	m.used, m.learned = d.now(), true
+	if len(images) > 0 && images[0].group.Variant != "" { // variants have sessions of their own
+		m.bytes = m.loaded.Bytes()
+	}
 	if _, is := errors.AsType[*panicked](err); is || panics {
 		d.end(images, err)
 		d.abandon = d.restart
