@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"cosmicman/job"
 	"cosmicman/weights/lora"
 )
 
@@ -21,12 +22,8 @@ type LoRA struct {
 	Weight float64 // of the whole change: 1 is as trained, 0 none
 }
 
-// Bounds of a request's LoRAs.
-const (
-	MaxLoRAs      = 8
-	MaxLoRAWeight = 10   // and as far below 0
-	maxRank       = 2048 // of the LoRAs of a request together
-)
+// maxRank bounds the ranks of a request's LoRAs together; job has the other bounds.
+const maxRank = 2048
 
 // Adapter is a LoRA file that fits a model. Its values are read when they are needed.
 type Adapter struct {
@@ -42,24 +39,23 @@ func (a *Adapter) Digest() string { return a.digest }
 // Path is where the file lies.
 func (a *Adapter) Path() string { return a.path }
 
-// Rank is the highest rank of a module's change.
-func (a *Adapter) Rank() int {
-	most := int64(0)
-	for _, l := range a.layers {
-		most = max(most, l.Rank)
-	}
-	return int(most)
+// Outline is what a LoRA file changes, by its names and shapes.
+type Outline struct {
+	Rank  int      // the highest of a module
+	Parts []string // the networks, by their folders in a pipeline
 }
 
-// Parts are the networks that the adapter changes, by their folders in a pipeline.
-func (a *Adapter) Parts() []string {
-	var parts []string
-	for _, l := range a.layers {
-		if !slices.Contains(parts, l.Module.Component) {
-			parts = append(parts, l.Module.Component)
+// Outline is that of the adapter.
+func (a *Adapter) Outline() Outline { return outlineOf(a.layers) }
+
+func outlineOf(layers []lora.Layer) (o Outline) {
+	for _, l := range layers {
+		o.Rank = max(o.Rank, int(l.Rank))
+		if !slices.Contains(o.Parts, l.Module.Component) {
+			o.Parts = append(o.Parts, l.Module.Component)
 		}
 	}
-	return parts
+	return o
 }
 
 // Adapter opens a LoRA file in any of the formats of package lora. One that is made
@@ -85,14 +81,18 @@ func (m *Model) Adapter(path string) (*Adapter, error) {
 	return a, nil
 }
 
-// Fits reports by names and shapes alone whether a LoRA file can be an Adapter.
-func (m *Model) Fits(path string) error {
+// Outline looks at the names and shapes in a LoRA file alone; the error says why it is
+// none for this model.
+func (m *Model) Outline(path string) (Outline, error) {
 	names, err := m.names()
 	if err != nil {
-		return err
+		return Outline{}, err
 	}
-	_, err = lora.Inspect(path, names)
-	return err
+	a, err := lora.Inspect(path, names)
+	if err != nil {
+		return Outline{}, err
+	}
+	return outlineOf(a.Layers), nil
 }
 
 // FileDigest is the SHA-256 of a file's content, in hexadecimal digits.
@@ -126,12 +126,12 @@ var textParts = [...]string{lora.TextEncoder, lora.TextEncoder2}
 
 // checkLoRAs looks at the LoRAs of a request but for whose model they are of.
 func (r *Request) checkLoRAs(errs *faults) {
-	if n := len(r.LoRAs); n > MaxLoRAs {
-		errs.add("lora", "has %d entries, at most %d are accepted", n, MaxLoRAs)
+	if n := len(r.LoRAs); n > job.MaxLoRAs {
+		errs.add("lora", "has %d entries, at most %d are accepted", n, job.MaxLoRAs)
 	}
 	for _, l := range r.LoRAs {
-		if !(math.Abs(l.Weight) <= MaxLoRAWeight) { // NaN is not
-			errs.add("lora", "%s has the weight %v, expected a number from -%d to %d", l.Name, l.Weight, MaxLoRAWeight, MaxLoRAWeight)
+		if !(math.Abs(l.Weight) <= job.MaxLoRAWeight) { // NaN is not
+			errs.add("lora", "%s has the weight %v, expected a number from -%d to %d", l.Name, l.Weight, job.MaxLoRAWeight, job.MaxLoRAWeight)
 		}
 	}
 }

@@ -124,7 +124,9 @@ func TestWrongLoRAs(t *testing.T) {
 	rt := openRuntime(t)
 	m := load(t, rt, zooFolder(t, "zero-snr", 0), weights.Options{})
 	xl := load(t, rt, zooFolder(t, "stats-xl", 0), weights.Options{})
-	for _, read := range []func(string) error{m.Fits, func(path string) error { _, err := m.Adapter(path); return err }} {
+	for _, read := range []func(string) error{
+		func(path string) error { _, err := m.Outline(path); return err }, func(path string) error { _, err := m.Adapter(path); return err },
+	} {
 		if err := read(filepath.Join(loraFiles, "xl-peft.safetensors")); err == nil || !strings.Contains(err.Error(), "the model has no module") {
 			t.Errorf("SDXL's LoRA on SD: %v", err)
 		}
@@ -136,8 +138,8 @@ func TestWrongLoRAs(t *testing.T) {
 		}
 	}
 	own, other := adapter(t, m, "sd-peft.safetensors"), adapter(t, xl, "xl-peft.safetensors")
-	if own.Rank() != 3 || !slices.Equal(own.Parts(), []string{"unet", "text_encoder"}) || len(own.Digest()) != 64 {
-		t.Errorf("rank %d, parts %v, digest %s", own.Rank(), own.Parts(), own.Digest())
+	if o := own.Outline(); o.Rank != 3 || !slices.Equal(o.Parts, []string{"unet", "text_encoder"}) || len(own.Digest()) != 64 {
+		t.Errorf("outline %v, digest %s", o, own.Digest())
 	}
 	for name, c := range map[string]struct {
 		loras []LoRA
