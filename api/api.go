@@ -55,6 +55,8 @@ type Config struct {
 	Prepare func(ctx context.Context, s *job.Spec, like image.Point) error
 	// Models lists what can be drawn with, the default first; nil: nothing.
 	Models func(ctx context.Context) ([]Model, error)
+	// LoRAs lists what requests may name in their field lora; nil: nothing.
+	LoRAs func(ctx context.Context) ([]LoRA, error)
 	// Tokenizer is that of a model's first text encoder, the default model's for ""; nil:
 	// CLIP's for all.
 	Tokenizer func(ctx context.Context, model string) (*tokenizer.Tokenizer, error)
@@ -159,6 +161,7 @@ func newRoutes(c Config) *echo.Echo {
 	e.POST(promptsPath, s.explain)
 	e.Match(read, promptsPath, s.vocabulary)
 	e.Match(read, modelsPath, s.listModels)
+	e.Match(read, lorasPath, s.listLoRAs)
 	e.Match(read, modelsPath+"/*", s.getModel)
 	e.Match(read, jobsPath+":id", s.getJob)
 	e.DELETE(jobsPath+":id", s.cancelJob)

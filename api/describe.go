@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"cosmicman/job"
 )
 
 // tree is a JSON object of the description.
@@ -175,7 +177,7 @@ func bodies(paths, schemas tree) {
 			schemas[name+"Form"] = withFiles(schema, on)
 			form := tree{"schema": ref(name + "Form")}
 			if on == edits { // objects stand in a form as JSON
-				form["encoding"] = tree{"body": tree{"contentType": "text/plain"}, "outfit": tree{"contentType": "text/plain"}}
+				form["encoding"] = tree{"body": tree{"contentType": "text/plain"}, "outfit": tree{"contentType": "text/plain"}, "lora": tree{"contentType": "text/plain"}}
 			}
 			content["multipart/form-data"] = form
 		}
@@ -273,6 +275,12 @@ func (f *field) schema() tree {
 		s["type"] = []any{"boolean", "null"}
 	case *json.RawMessage:
 		s["type"] = []any{"object", "null"}
+	case *[]job.LoRA:
+		s["type"], s["maxItems"] = []any{"array", "null"}, job.MaxLoRAs
+		s["items"] = tree{"type": "object", "additionalProperties": false, "required": []any{"name"}, "properties": tree{
+			"name":   tree{"type": "string", "minLength": 1, "maxLength": maxName},
+			"weight": tree{"type": []any{"number", "null"}, "minimum": -job.MaxLoRAWeight, "maximum": job.MaxLoRAWeight},
+		}}
 	}
 	return s
 }
@@ -317,8 +325,10 @@ func withFiles(schema tree, on routes) tree {
 		if values, is := s["enum"].([]any); is {
 			s["enum"] = values[:len(values)-1]
 		}
-		if kinds[0] == "object" {
+		if kinds[0] == "object" || kinds[0] == "array" {
 			s["type"], s["contentMediaType"] = "string", "application/json"
+			delete(s, "items")
+			delete(s, "maxItems")
 		}
 		p[name] = s
 	}

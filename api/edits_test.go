@@ -394,7 +394,7 @@ func TestObjectsInFormsThatCannotBe(t *testing.T) {
 
 // Names of parts are a client's: each is refused by name, or ends up in JSON.
 func FuzzObjectsInForms(f *testing.F) {
-	for _, name := range []string{"outfit[top][color]", "body[age]", "body[", "outfit[]", "outfit[][]", "body[a]b]", "body]", "outfit[top]", "x[y]", "body[\xff]"} {
+	for _, name := range []string{"outfit[top][color]", "body[age]", "body[", "outfit[]", "outfit[][]", "body[a]b]", "body]", "outfit[top]", "x[y]", "body[\xff]", "lora[][name]", "lora[0][weight]", "lora["} {
 		f.Add(name, "outfit[top]", "red")
 	}
 	f.Fuzz(func(t *testing.T, one, two, text string) {

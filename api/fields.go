@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"cosmicman/internal/spelling"
+	"cosmicman/job"
 )
 
 // Bounds of what a request may ask for.
@@ -105,6 +106,8 @@ var fields = []field{
 		doc: "Who is drawn: an object of shot, country, age, gender, shape, hair, background."},
 	{name: "outfit", on: generations | edits | prompts, into: func(r *request) any { return &r.Outfit },
 		doc: "What they wear: an object of garments, each a string or an object of its attributes."},
+	{name: "lora", on: everywhere, into: func(r *request) any { return &r.LoRAs }, fallback: "none",
+		doc: "What changes the model: a list of up to 8 objects of name, see GET /v1/loras, and weight, from -10 to 10, 1 if it is left out. In a form JSON, or lora[][name] and lora[][weight], the name first."},
 	{name: "long_prompt", on: generations | edits | prompts, into: func(r *request) any { return &r.LongPrompt }, choices: []string{"chunk", "truncate"}, fallback: "chunk",
 		doc: "What becomes of text beyond the text encoder's 75 tokens: several windows, or it is cut off. What is cut is told in warnings."},
 	{name: "prompt_syntax", on: generations | edits | prompts, into: func(r *request) any { return &r.PromptSyntax }, choices: []string{"plain", "weighted"}, fallback: "plain",
@@ -182,6 +185,8 @@ func (f *field) read(r *request, v value) error {
 		return nil
 	case *json.RawMessage:
 		return f.object(dst, v)
+	case *[]job.LoRA:
+		return f.loras(dst, v)
 	default:
 		panic("api: no rule for the field " + f.name)
 	}

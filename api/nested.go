@@ -11,24 +11,33 @@ const maxNesting = 2
 
 // outermost is the name of the field that a part such as body[hair][color] belongs to.
 func outermost(name string) string {
-	if field, _, is := strings.Cut(name, "["); is && (field == "body" || field == "outfit") {
+	if field, _, is := strings.Cut(name, "["); is && (field == "body" || field == "outfit" || field == "lora") {
 		return field
 	}
 	return name
 }
 
-// ofList reports whether a part is one element of a list: body[age][].
-func ofList(name string) bool { return outermost(name) != name && strings.HasSuffix(name, "][]") }
+// ofList reports whether a part is one element of a list: body[age][], lora[][name].
+func ofList(name string) bool {
+	return outermost(name) != name && (strings.HasSuffix(name, "][]") || strings.HasPrefix(name, "lora[]["))
+}
 
-// nested gathers parts such as body[age], body[hair][color] and body[age][] into the
-// objects that they are of: OpenAI's libraries write objects into forms in this way.
+// nested gathers parts such as body[age], body[hair][color], body[age][] and lora[][name]
+// into the objects that they are of: OpenAI's libraries write objects into forms in this way.
 func nested(members []member) ([]member, error) {
 	var out []member
 	objects := map[string]map[string]any{}
+	var loras formLoRAs
 	for _, m := range members {
 		field := outermost(m.name)
 		if field == m.name {
 			out = append(out, m)
+			continue
+		}
+		if field == "lora" {
+			if err := loras.add(m); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		inside := m.name[len(field)+1:]
@@ -69,6 +78,14 @@ func nested(members []member) ([]member, error) {
 		default:
 			at[last] = text
 		}
+	}
+	if list, err := loras.member(); err != nil {
+		return nil, err
+	} else if list != nil {
+		if slices.ContainsFunc(out, func(m member) bool { return m.name == "lora" }) {
+			return nil, invalid("lora", "lora and lora[...] are both given")
+		}
+		out = append(out, *list)
 	}
 	for _, field := range []string{"body", "outfit"} {
 		if objects[field] == nil {

@@ -53,6 +53,7 @@ type request struct {
 	Body, Outfit   json.RawMessage
 	LongPrompt     *string
 	PromptSyntax   *string
+	LoRAs          []job.LoRA `json:",omitempty"`
 
 	Inputs []string // what the pictures are told by, the image first, then the mask
 
@@ -175,7 +176,7 @@ func (r *request) spec() job.Spec {
 	}
 	d := job.Drawing{
 		Prompt: *r.Prompt, NegativePrompt: r.NegativePrompt, Sampler: *r.Sampler, Steps: *r.Steps, GuidanceScale: *r.Guidance,
-		Eta: *r.Eta, Seed: seed, Width: r.Width, Height: r.Height, Previews: *r.Partials,
+		Eta: *r.Eta, Seed: seed, Width: r.Width, Height: r.Height, Previews: *r.Partials, LoRAs: r.LoRAs,
 	}
 	if *r.LongPrompt == "chunk" {
 		d.LongPrompt = "chunk"

@@ -29,6 +29,9 @@ type catalogue struct {
 	aliases map[string]string // other names of models
 	limits  map[string]int    // see longestSide
 
+	loras    *loras
+	adapters map[string]*adapters // by model
+
 	mu    sync.Mutex
 	stats scheduler.Stats
 	err   error
@@ -38,7 +41,7 @@ type catalogue struct {
 // openModels opens the files of models, without the networks. The error joins what
 // is wrong with those that cannot be used.
 func openModels(refs []modelRef) (*catalogue, error) {
-	c := &catalogue{known: map[string]*inference.Model{}, bad: map[string]error{}}
+	c := &catalogue{known: map[string]*inference.Model{}, bad: map[string]error{}, loras: &loras{}, adapters: map[string]*adapters{}}
 	var errs []error
 	for _, r := range refs {
 		m, err := openFiles(r)
@@ -48,7 +51,16 @@ func openModels(refs []modelRef) (*catalogue, error) {
 		}
 		c.names, c.known[r.Name] = append(c.names, r.Name), m
 	}
+	c.offer(c.loras)
 	return c, errors.Join(errs...)
+}
+
+// offer lets requests name LoRAs.
+func (c *catalogue) offer(l *loras) {
+	c.loras = l
+	for name, m := range c.known {
+		c.adapters[name] = &adapters{of: m, files: l}
+	}
 }
 
 func openFiles(r modelRef) (*inference.Model, error) {
@@ -101,6 +113,9 @@ func (c *catalogue) prepare(ctx context.Context, s *job.Spec, like image.Point) 
 		if err := offered(stats, c.names, s); err != nil {
 			return err
 		}
+		if err := c.loras.identify(&s.Drawing); err != nil {
+			return err
+		}
 		f := factsOf(stats, s.Model)
 		if err := c.sized(s, image.Pt(f.Width, f.Height), like, max(8, f.Multiple)); err != nil {
 			return err
@@ -109,7 +124,11 @@ func (c *catalogue) prepare(ctx context.Context, s *job.Spec, like image.Point) 
 		if err := c.sized(s, image.Pt(m.NativeSize()), like, max(8, m.VAE.Factor())); err != nil {
 			return err
 		}
-		if err := m.Check(requestOf(&s.Drawing)); err != nil {
+		r := requestOf(&s.Drawing)
+		if r.LoRAs, err = c.adapters[s.Model].resolve(&s.Drawing); err != nil {
+			return err
+		}
+		if err := m.Check(r); err != nil {
 			return engineError(err)
 		}
 	}

@@ -37,6 +37,7 @@ type engine struct {
 	refs     []modelRef
 	infos    []worker.ModelInfo
 	settings inference.Settings
+	loras    *loras // nil: none
 }
 
 // newEngine offers models, the first being the default. What is learned about the
@@ -103,7 +104,7 @@ func (e *engine) Open(ctx context.Context, name string) (worker.Model, error) {
 	if err != nil {
 		return nil, openError(ref, err)
 	}
-	return &engineModel{Model: m, name: name}, nil
+	return &engineModel{Model: m, name: name, adapters: &adapters{of: m, files: cmp.Or(e.loras, &loras{})}}, nil
 }
 
 func (e *engine) load(ctx context.Context, ref modelRef) (*inference.Model, error) {

@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/png"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -207,41 +208,48 @@ func TestTwoHundredMixes(t *testing.T) {
 			for i := range pool {
 				pool[i] = randomDrawing(r)
 			}
-			alone := map[int][]byte{}
-			compared, cancelled, most := 0, 0, 0
-			for range mixes {
-				x := &mix{Rand: r, m: packs, starts: map[worker.Sequence]worker.Start{}}
-				for range 2 + r.IntN(7) {
-					x.waiting = append(x.waiting, startOf(pool[r.IntN(len(pool))], 0))
-				}
-				for len(x.waiting)+len(x.live) > 0 {
-					x.turn(t)
-					x.live = slices.DeleteFunc(x.live, func(s worker.Sequence) bool {
-						if !finished(s) {
-							return false
-						}
-						i := slices.IndexFunc(pool, func(d job.Drawing) bool { return d == x.starts[s].Drawing })
-						if alone[i] == nil {
-							only := begin(t, single, x.starts[s])
-							for !finished(only) {
-								step(t, single, only)
-							}
-							alone[i] = encode(t, single, only)
-						}
-						if !bytes.Equal(encode(t, packs, s), alone[i]) {
-							t.Errorf("image %d of the pool is another one in a mix: %+v", i, pool[i])
-						}
-						compared++
-						return true
-					})
-				}
-				cancelled += x.left
-				most = max(most, x.rows)
-			}
-			t.Logf("%d mixes, %d images compared with %d drawn alone, %d cancelled on their way, up to %d rows a call", mixes, compared, len(alone), cancelled, most)
+			compared, cancelled, most := compareMixes(t, r, packs, single, pool, mixes)
+			t.Logf("%d mixes, %d images compared with those drawn alone, %d cancelled on their way, up to %d rows a call", mixes, compared, cancelled, most)
 			if compared < 2*mixes || cancelled == 0 || most < 6 {
 				t.Error("the mixes hold too little")
 			}
 		})
 	}
+}
+
+// compareMixes draws mixes of a pool's images with one model, and each of those that are
+// drawn to their end alone with another. It returns how many were compared and cancelled,
+// and the most rows of a call.
+func compareMixes(t *testing.T, r *rand.Rand, packs, single worker.Model, pool []job.Drawing, mixes int) (compared, cancelled, most int) {
+	alone := map[int][]byte{}
+	for range mixes {
+		x := &mix{Rand: r, m: packs, starts: map[worker.Sequence]worker.Start{}}
+		for range 2 + r.IntN(7) {
+			x.waiting = append(x.waiting, startOf(pool[r.IntN(len(pool))], 0))
+		}
+		for len(x.waiting)+len(x.live) > 0 {
+			x.turn(t)
+			x.live = slices.DeleteFunc(x.live, func(s worker.Sequence) bool {
+				if !finished(s) {
+					return false
+				}
+				i := slices.IndexFunc(pool, func(d job.Drawing) bool { return reflect.DeepEqual(d, x.starts[s].Drawing) })
+				if alone[i] == nil {
+					only := begin(t, single, x.starts[s])
+					for !finished(only) {
+						step(t, single, only)
+					}
+					alone[i] = encode(t, single, only)
+				}
+				if !bytes.Equal(encode(t, packs, s), alone[i]) {
+					t.Errorf("image %d of the pool is another one in a mix: %+v", i, pool[i])
+				}
+				compared++
+				return true
+			})
+		}
+		cancelled += x.left
+		most = max(most, x.rows)
+	}
+	return compared, cancelled, most
 }

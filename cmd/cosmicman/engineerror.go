@@ -28,6 +28,8 @@ func engineError(err error) error {
 		return invalid(err, wrong)
 	case errors.Is(err, inference.ErrOutOfMemory):
 		return &job.Error{Kind: job.OutOfMemory, Message: "the device has too little memory for this image", Cause: err}
+	case errors.Is(err, inference.ErrAdapterChanged):
+		return &job.Error{Kind: job.Engine, Message: "a LoRA file was changed or taken away before the image was begun", Cause: err}
 	}
 	return &job.Error{Kind: job.Engine, Message: "the image could not be drawn", Cause: err}
 }

@@ -15,7 +15,8 @@ import (
 // are the model's own.
 type engineModel struct {
 	*inference.Model
-	name string
+	name     string
+	adapters *adapters
 }
 
 func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worker.Sequence, []error) {
@@ -27,6 +28,9 @@ func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worke
 		r := requestOf(&s.Drawing)
 		if r.Init, errs[i] = files.decode(s.Init, "image"); errs[i] == nil {
 			r.Mask, errs[i] = files.decode(s.Mask, "mask")
+		}
+		if errs[i] == nil {
+			r.LoRAs, errs[i] = m.adapters.drawn(&s.Drawing)
 		}
 		if errs[i] == nil {
 			asked, places = append(asked, inference.Start{Request: r, Image: s.Image}), append(places, i)
@@ -52,7 +56,8 @@ func (m *engineModel) Begin(ctx context.Context, starts []worker.Start) ([]worke
 	return seqs, errs
 }
 
-// requestOf is the request of a drawing, without the images that it begins from.
+// requestOf is the request of a drawing, without the images that it begins from and
+// without LoRAs.
 func requestOf(d *job.Drawing) *inference.Request {
 	return &inference.Request{
 		Prompt: d.Prompt, NegativePrompt: d.NegativePrompt, Sampler: d.Sampler, Steps: d.Steps, GuidanceScale: d.GuidanceScale,

@@ -18,6 +18,7 @@ import (
 	"cosmicman/artifact"
 	"cosmicman/diffusion"
 	"cosmicman/inference"
+	"cosmicman/job"
 	"cosmicman/picture"
 )
 
@@ -30,6 +31,7 @@ type drawing struct {
 	json       bool
 	file       imageFile
 	noMetadata bool
+	loras      []job.LoRA // Name: the file
 }
 
 func generate(ctx context.Context, e *environment, args []string) error {
@@ -59,6 +61,7 @@ func generate(ctx context.Context, e *environment, args []string) error {
 	fs.BoolVar(&d.noMetadata, "no-metadata", false, "leave the parameters out of the images")
 	fs.StringVar(&d.request.LongPrompt, "long-prompt", "chunk", "chunk: text beyond the text encoder's 75 tokens goes on in more windows, up to 10; truncate: it is cut off, as diffusers does")
 	fs.StringVar(&d.request.PromptSyntax, "prompt-syntax", "plain", "weighted: (red dress:1.3) is stronger, (word) 1.1 times, [word] weaker; plain: brackets are text")
+	fs.Func("lora", "FILE[:WEIGHT]: a LoRA to draw with, of sd-scripts or diffusers, WEIGHT from -10 to 10 (default 1); repeatable", d.addLoRA)
 	noMark := fs.Bool("no-mark", false, "leave out the mark that the images are synthetic (IPTC's digital source type)")
 	if err := parse(e, fs, args); err != nil {
 		return helped(err)
@@ -106,7 +109,7 @@ func generate(ctx context.Context, e *environment, args []string) error {
 // requestFlags are those that a file of requests has instead.
 var requestFlags = []string{
 	"prompt", "negative-prompt", "sampler", "steps", "guidance-scale", "seed", "width", "height", "count", "eta", "latents", "json", "no-metadata",
-	"no-mark", "quality", "init-image", "mask", "strength", "long-prompt", "prompt-syntax",
+	"lora", "no-mark", "quality", "init-image", "mask", "strength", "long-prompt", "prompt-syntax",
 }
 
 // flags checks what needs no model.
@@ -156,6 +159,38 @@ func (d *drawing) flags(seed string, given map[string]bool) error {
 	return nil
 }
 
+// addLoRA takes a value of --lora.
+func (d *drawing) addLoRA(s string) error {
+	l := job.LoRA{Name: s, Weight: 1}
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		if w, err := strconv.ParseFloat(s[i+1:], 64); err == nil {
+			l = job.LoRA{Name: s[:i], Weight: w}
+		}
+	}
+	switch {
+	case l.Name == "":
+		return errors.New("expected FILE[:WEIGHT]")
+	case !(math.Abs(l.Weight) <= job.MaxLoRAWeight):
+		return fmt.Errorf("the weight is %v, expected a number from -%d to %d", l.Weight, job.MaxLoRAWeight, job.MaxLoRAWeight)
+	}
+	d.loras = append(d.loras, l)
+	return nil
+}
+
+// openLoRAs reads the files of --lora.
+func (d *drawing) openLoRAs(m *inference.Model) error {
+	var errs []error
+	for _, l := range d.loras {
+		a, err := m.Adapter(l.Name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--lora %w", err))
+			continue
+		}
+		d.request.LoRAs = append(d.request.LoRAs, inference.LoRA{Name: loraName(l.Name), Adapter: a, Weight: l.Weight})
+	}
+	return errors.Join(errs...)
+}
+
 // imagePath is where image i goes.
 func (d *drawing) imagePath(i int) string {
 	if d.count == 1 {
@@ -190,6 +225,7 @@ type result struct {
 	Runtime       string        `json:"runtime"`
 	Tokens        int           `json:"tokens"`  // of the prompt that are drawn
 	Windows       int           `json:"windows"` // of the text encoder that they fill
+	LoRAs         []job.LoRA    `json:"loras,omitempty"`
 	Cut           string        `json:"cut,omitempty"`
 	NegativeCut   string        `json:"negative_cut,omitempty"`
 	Images        []resultImage `json:"images"`
@@ -216,6 +252,9 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 	if err := d.size(mod.Model); err != nil {
 		return err
 	}
+	if err := d.openLoRAs(mod.Model); err != nil {
+		return err
+	}
 	if err := mod.Check(r); err != nil {
 		return wrongFlags("generate", err)
 	}
@@ -226,6 +265,9 @@ func (d *drawing) draw(ctx context.Context, e *environment, m *modelFlags) (err 
 		Model: m.model, UNet: m.unet, Family: string(mod.Pipeline.Family), Sampler: r.Sampler, Steps: r.Steps, Strength: r.Strength,
 		GuidanceScale: r.GuidanceScale, Width: r.Width, Height: r.Height, Runtime: "onnxruntime " + mod.runtime.Version() + " cpu fp32",
 		LoadSeconds: time.Since(start).Seconds(), Latents: d.latents,
+	}
+	for _, l := range r.LoRAs {
+		out.LoRAs = append(out.LoRAs, job.LoRA{Name: l.Name, Digest: l.Digest(), Weight: l.Weight})
 	}
 	seqs, err := mod.Sequences(ctx, r, d.count)
 	if err != nil {
@@ -347,6 +389,7 @@ func parameters(m *inference.Model, r *inference.Request, seed uint64) string {
 	if r.Eta != 0 {
 		fmt.Fprintf(&b, ", Eta: %v", r.Eta)
 	}
+	b.WriteString(lorasText(r.LoRAs))
 	b.WriteString(", Version: cosmicman")
 	return b.String()
 }

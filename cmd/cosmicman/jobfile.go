@@ -37,7 +37,8 @@ type jobLine struct {
 	model  string
 	count  int
 	draw   job.Drawing
-	from   edit   // files, as they stand in the line
+	from   edit // files, as they stand in the line
+	loras  loraList
 	digest string // of all that its images depend on
 }
 
@@ -115,7 +116,7 @@ func parseJob(text []byte, number int) (*jobLine, error) {
 		"guidance_scale": &l.draw.GuidanceScale, "eta": &l.draw.Eta, "seed": &seed, "model": &l.model, "name": &l.name,
 		"init_image": &l.from.init, "mask": &l.from.mask, "strength": &l.draw.Strength,
 		"output_format": &l.draw.Format, "output_compression": &l.draw.Compression,
-		"long_prompt": &l.draw.LongPrompt, "prompt_syntax": &l.draw.PromptSyntax,
+		"long_prompt": &l.draw.LongPrompt, "prompt_syntax": &l.draw.PromptSyntax, "lora": &l.loras,
 	}
 	for _, name := range order {
 		dst, known := into[name]
@@ -197,8 +198,40 @@ func expected(dst any) string {
 		return "a number"
 	case **uint64:
 		return "a whole number from 0 to 2^64-1"
+	case *loraList:
+		return fmt.Sprintf(`a list of at most %d objects such as {"name": FILE, "weight": 0.8}, the weight from -%d to %d`, job.MaxLoRAs, job.MaxLoRAWeight, job.MaxLoRAWeight)
 	}
 	return "a whole number"
+}
+
+// loraList is the field lora of a line: files and their weights.
+type loraList []job.LoRA
+
+// UnmarshalJSON reads it strictly.
+func (l *loraList) UnmarshalJSON(text []byte) error {
+	var given []struct {
+		Name   string   `json:"name"`
+		Weight *float64 `json:"weight"`
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&given); err != nil {
+		return err
+	}
+	if len(given) > job.MaxLoRAs {
+		return errors.New("too many")
+	}
+	for _, g := range given {
+		one := job.LoRA{Name: g.Name, Weight: 1}
+		if g.Weight != nil {
+			one.Weight = *g.Weight
+		}
+		if g.Name == "" || !(math.Abs(one.Weight) <= job.MaxLoRAWeight) {
+			return errors.New("no name, or another weight")
+		}
+		*l = append(*l, one)
+	}
+	return nil
 }
 
 // members splits an object into its members, in order, each name once.
@@ -261,6 +294,21 @@ func (l *jobLine) check(c *catalogue, in *inputs, dir string) error {
 			return fmt.Errorf("%s: %s %w", f.field, f.path, err)
 		}
 		*f.name, *f.img = read.name, read.img
+	}
+	for _, one := range l.loras {
+		path := one.Name
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		name, err := c.loras.add(path)
+		if err != nil {
+			return fmt.Errorf("lora: %w", err)
+		}
+		l.draw.LoRAs = append(l.draw.LoRAs, job.LoRA{Name: name, Weight: one.Weight})
+	}
+	var err error
+	if r.LoRAs, err = c.adapters[l.model].resolve(&l.draw); err != nil {
+		return err
 	}
 	w, h := m.DefaultSize(r)
 	r.Width, r.Height = cmp.Or(r.Width, w), cmp.Or(r.Height, h)

@@ -62,7 +62,7 @@ func generateJobs(ctx context.Context, e *environment, m *modelFlags, path, dir 
 		return err
 	}
 	if len(todo) > 0 {
-		if err := j.run(ctx, m, refs, todo); err != nil {
+		if err := j.run(ctx, m, refs, models.loras, todo); err != nil {
 			return err
 		}
 	}
@@ -96,7 +96,7 @@ func (j *jobs) missing(lines []*jobLine) (todo []wanted, all int, err error) {
 }
 
 // run draws images with a worker on a queue in memory.
-func (j *jobs) run(ctx context.Context, m *modelFlags, refs []modelRef, todo []wanted) (err error) {
+func (j *jobs) run(ctx context.Context, m *modelFlags, refs []modelRef, files *loras, todo []wanted) (err error) {
 	rt, err := ort.Open(m.library)
 	if err != nil {
 		return err
@@ -106,6 +106,7 @@ func (j *jobs) run(ctx context.Context, m *modelFlags, refs []modelRef, todo []w
 	if err != nil {
 		return err
 	}
+	engine.loras = files
 	j.queue = localq.OpenMemory(scheduler.Options{MaxJobs: math.MaxInt32, Retention: time.Minute})
 	defer func() { err = errors.Join(err, j.queue.Close()) }()
 	w, err := worker.New(worker.Config{

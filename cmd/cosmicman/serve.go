@@ -97,6 +97,11 @@ func (s *server) run(ctx context.Context) (err error) {
 		}
 		s.log.Error("a model cannot be served: " + strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
+	files, err := openLoRAs(s.worker.loraDir)
+	if err != nil {
+		return err
+	}
+	models.offer(files)
 	if s.worker.preload == "" && len(models.names) > 0 {
 		s.worker.preload = models.names[0]
 	}
@@ -198,7 +203,7 @@ func (s *server) supervisor(out *locked) *supervisor {
 func (s *server) config(models *catalogue, st *store, scrapes http.Handler) api.Config {
 	c := api.Config{
 		Artifacts: st.artifacts, Keep: retention, PublicURL: s.images.publicURL, FetchURLs: s.images.fetch,
-		Prepare: s.images.prepare(models), Ready: models.ready, Models: models.list, Tokenizer: models.tokenizer,
+		Prepare: s.images.prepare(models), Ready: models.ready, Models: models.list, LoRAs: models.listLoRAs, Tokenizer: models.tokenizer,
 		Log: s.log, Meter: s.meter.Begin, Trace: s.traces.Request,
 	}
 	if files, ok := st.artifacts.(*artifact.Files); ok {

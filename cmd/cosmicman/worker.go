@@ -28,6 +28,7 @@ type workerFlags struct {
 	drain        time.Duration
 	level        slog.Level
 	format       string // of log lines
+	loraDir      string
 }
 
 func (w *workerFlags) register(fs *flag.FlagSet) {
@@ -36,6 +37,7 @@ func (w *workerFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&w.preload, "preload", "", "NAME,... of the models to load at the start (default: the first)")
 	fs.StringVar(&w.pin, "pin", "", "NAME,... of the models that are never unloaded")
 	fs.DurationVar(&w.drain, "drain", 30*time.Second, "how long running images may take when the program is told to stop")
+	fs.StringVar(&w.loraDir, "lora-dir", "", "folder of LoRA files that requests may name: FILE.safetensors is FILE, ORG/FILE.safetensors ORG/FILE; looked at while running, the same for all processes")
 	fs.StringVar(&w.format, "log-format", "text", "of log lines: text or json")
 	fs.TextVar(&w.level, "log-level", slog.LevelInfo, "DEBUG, INFO, WARN or ERROR")
 }
@@ -47,6 +49,9 @@ func (w *workerFlags) check(command string, refs []modelRef) error {
 	}
 	if w.drain < 0 {
 		errs = append(errs, usagef("%s: --drain is %v, expected no negative duration", command, w.drain))
+	}
+	if _, err := openLoRAs(w.loraDir); err != nil {
+		errs = append(errs, usagef("%s: %v", command, err))
 	}
 	if w.format != "text" && w.format != "json" {
 		errs = append(errs, usagef("%s: --log-format is %q, expected text or json", command, w.format))
@@ -65,7 +70,7 @@ func (w *workerFlags) check(command string, refs []modelRef) error {
 func (w *workerFlags) args() []string {
 	return []string{
 		"--memory=" + w.memory.String(), "--keep-alive=" + w.keepAlive.String(), "--preload=" + w.preload, "--pin=" + w.pin,
-		"--drain=" + w.drain.String(), "--log-level=" + w.level.String(), "--log-format=" + w.format,
+		"--drain=" + w.drain.String(), "--log-level=" + w.level.String(), "--log-format=" + w.format, "--lora-dir=" + w.loraDir,
 	}
 }
 
@@ -126,7 +131,11 @@ func newDrawer(p parts, c worker.Config) (*drawer, error) {
 	state := filepath.Join(s.data, "worker")
 	err = os.MkdirAll(state, 0o700)
 	if err == nil {
-		c.Engine, err = newEngine(rt, p.refs, m.settings, state)
+		var e *engine
+		if e, err = newEngine(rt, p.refs, m.settings, state); err == nil {
+			e.loras, err = openLoRAs(w.loraDir)
+			c.Engine = e
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, rt.Close())
