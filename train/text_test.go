@@ -1,6 +1,7 @@
 package train
 
 import (
+	"strings"
 	"testing"
 
 	"cosmicman/model"
@@ -101,5 +102,129 @@ func TestJointEqualsPyTorch(t *testing.T) {
 			}
 			c.compare(t, found)
 		})
+	}
+}
+
+// TestTextLoRA holds the low-rank terms' gradients to those of the weights themselves:
+// with B = 0 the gradient by B is scale * dW A' and that by A is 0.
+func TestTextLoRA(t *testing.T) {
+	rt := openRuntime(t)
+	o := textOptions(t, "odd-xl", lora.TextEncoder2)
+	o.Pooled, o.Penultimate = true, true
+	whole := textLearner(t, rt, o)
+	o.LoRA, o.Seed = &LoRA{Rank: 2, Alpha: 4}, 3
+	low := textLearner(t, rt, o)
+	ids := make([]int64, 2*77)
+	for i := range ids {
+		ids[i] = int64(500 + 3*i)
+	}
+	ids[30], ids[77+40] = 49407, 49407
+	states, pooled, err := low.Forward(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, beforePooled, err := whole.Forward(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "states with terms of 0", states, before)
+	same(t, "the pooled embedding with terms of 0", pooled, beforePooled)
+	by, byPooled := noise(1, int64(len(states))).Float32(), noise(2, int64(len(pooled))).Float32()
+	for range 2 { // the gradients are added to
+		if err := low.Backward(t.Context(), ids, by, byPooled); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := whole.Backward(t.Context(), ids, by, byPooled); err != nil {
+		t.Fatal(err)
+	}
+	full := map[string]Tensor{}
+	for _, w := range whole.Tensors() {
+		full[w.Name] = w
+	}
+	if n := len(low.Adapter()); n != int(4*o.Config.Layers) || len(low.Tensors()) != 2*n {
+		t.Fatalf("%d layers and %d tensors for %d layers", n, len(low.Tensors()), o.Config.Layers)
+	}
+	for i, layer := range low.Adapter() {
+		a, b := low.Tensors()[2*i], low.Tensors()[2*i+1]
+		w, ok := full[layer.Module.Path+".weight"]
+		if !ok || layer.Module.Component != lora.TextEncoder2 {
+			t.Fatalf("no weight of %s %s", layer.Module.Component, layer.Module.Path)
+		}
+		out, in := int(w.Shape[0]), int(w.Shape[1])
+		want := make([]float32, out*2)
+		for r := range out {
+			for k := range 2 {
+				var sum float64
+				for c := range in {
+					sum += float64(w.Gradient[r*in+c]) * float64(a.Values[k*in+c])
+				}
+				want[r*2+k] = float32(2 * 2 * sum) // the scale, and twice
+			}
+		}
+		same(t, layer.Module.Path, b.Gradient, want)
+		for _, g := range a.Gradient {
+			if g != 0 {
+				t.Fatalf("%s: A has a gradient where B is 0", layer.Module.Path)
+			}
+		}
+	}
+	low.Tensors()[1].Values[0] = 1
+	if states, _, err = low.Forward(t.Context(), ids); err != nil || states[10] == before[10] && states[len(states)-1] == before[len(before)-1] {
+		t.Errorf("states do not follow the terms: %v", err)
+	}
+}
+
+// TestTextTrainsWhatCounts leaves out what the UNet is given nothing of: SDXL's first
+// encoder's last layer.
+func TestTextTrainsWhatCounts(t *testing.T) {
+	rt := openRuntime(t)
+	o := textOptions(t, "odd-xl", lora.TextEncoder)
+	o.Penultimate = true
+	l := textLearner(t, rt, o)
+	for _, w := range l.Tensors() {
+		if strings.HasPrefix(w.Name, "text_model.final_layer_norm") || strings.HasPrefix(w.Name, "text_model.encoder.layers.1.") {
+			t.Errorf("%s is trained, which changes nothing", w.Name)
+		}
+	}
+	if n := len(l.Tensors()); n != 2+16 {
+		t.Errorf("%d tensors are trained, expected embeddings and a layer", n)
+	}
+	o.Tensors = []string{"text_model.final_layer_norm.*"}
+	if _, err := NewTextLearner(rt, o); err == nil || !strings.Contains(err.Error(), "nothing that depends on what is to be trained") {
+		t.Errorf("error %v for tensors that change nothing", err)
+	}
+}
+
+func TestTextRefuses(t *testing.T) {
+	rt := openRuntime(t)
+	o := textOptions(t, "odd-vae", lora.TextEncoder)
+	o.Occurring = []int64{5, 6, 49407}
+	l := textLearner(t, rt, o)
+	ids := make([]int64, 77)
+	for i := range ids {
+		ids[i] = 5
+	}
+	if err := l.Backward(t.Context(), ids, make([]float32, 4), nil); err == nil || !strings.Contains(err.Error(), "gradient by states has 4 values, expected [1, 77, 32]") {
+		t.Errorf("error %v for too few gradients", err)
+	}
+	ids[3], ids[4] = 7, -1
+	for _, c := range []struct {
+		ids  []int64
+		want string
+	}{
+		{ids, "text_encoder: a batch: the token embedding that is trained has no rows for the ids [7 -1]"},
+		{ids[:70], "70 token ids, expected a multiple of 77"},
+	} {
+		if _, _, err := l.Forward(t.Context(), c.ids); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, expected %q", err, c.want)
+		}
+	}
+	if _, _, err := (Texts{l}).Forward(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "token ids for 0 text encoders, expected 1") {
+		t.Errorf("error %v for no ids", err)
+	}
+	o.Occurring = []int64{60000}
+	if _, err := NewTextLearner(rt, o); err == nil || !strings.Contains(err.Error(), "expected some from 0 to 49407") {
+		t.Errorf("error %v for ids beyond the vocabulary", err)
 	}
 }

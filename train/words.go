@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -28,19 +29,23 @@ type Words struct {
 func NewWords(captions []Tokenized) (*Words, error) {
 	w := &Words{places: map[int64]int{}}
 	var faults []error
+	occurring, words := map[int64]bool{}, map[int64]bool{}
 	for i, c := range captions {
 		if err := c.check(); err != nil {
 			faults = append(faults, fmt.Errorf("caption %d: %w", i, err))
 			continue
 		}
-		w.occurring = append(w.occurring, c.IDs...)
-		w.occurring = slices.Compact(slices.Sorted(slices.Values(w.occurring)))
 		w.tokens = max(w.tokens, c.End+1)
-		for _, p := range c.Phrases {
-			w.ids = append(w.ids, c.IDs[p[0]:p[1]]...)
+		for _, id := range c.IDs {
+			occurring[id] = true
 		}
-		w.ids = slices.Compact(slices.Sorted(slices.Values(w.ids)))
+		for _, p := range c.Phrases {
+			for _, id := range c.IDs[p[0]:p[1]] {
+				words[id] = true
+			}
+		}
 	}
+	w.occurring, w.ids = slices.Sorted(maps.Keys(occurring)), slices.Sorted(maps.Keys(words))
 	if len(w.ids) == 0 && faults == nil {
 		faults = append(faults, errors.New("no caption has a phrase: there is nothing to learn from their text"))
 	}
