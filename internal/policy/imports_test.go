@@ -104,7 +104,7 @@ const drawing = `
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill
 	tests inference     <- newmodel train/encode
 	tests train/encode  <- newmodel
-	tests train         <- newmodel onnx/onnxtest
+	tests train         <- newmodel onnx/onnxtest dolls
 	tests train/dataset <- dolls tokenizer
 	tests autodiff      <- onnx/onnxtest ort model newmodel/fill diffusion
 `
