@@ -21,12 +21,15 @@ import (
 	"cosmicman/train"
 )
 
-// childFolder is the variable that makes the test's binary a run that can be killed.
-const childFolder = "LOOP_TEST_FOLDER"
+// The variables that make the test's binary a run that can be killed.
+const (
+	childFolder = "LOOP_TEST_FOLDER"
+	childKind   = "LOOP_TEST_KIND"
+)
 
 func TestMain(m *testing.M) {
 	if folder := os.Getenv(childFolder); folder != "" {
-		child(folder)
+		child(os.Getenv(childKind), folder)
 		return
 	}
 	goleak.VerifyTestMain(m)
