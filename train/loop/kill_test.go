@@ -45,12 +45,12 @@ var victims = map[string]struct {
 	},
 	"UNet": {
 		config: func(c *Config) {
-			c.Steps = 10
+			c.Steps = 9
 			c.Checkpoint = Checkpoint{Every: 2, Keep: 2}
-			c.Held.Every = 5
+			c.Held.Every = 4
 		},
 		task:  newUNet,
-		lines: 3,
+		lines: 4,
 	},
 }
 
@@ -75,10 +75,15 @@ const ended = "ended"
 // child is the process that is killed. It says what it does, and ends at SIGTERM as a
 // program does that saves first.
 func child(kind, folder string) {
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer cancel()
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM) // until the very end, which it may meet
+	stop := make(chan struct{})
+	go func() {
+		<-asked
+		close(stop)
+	}()
 	j := journal{after: func(what string, step int64) { fmt.Println(what, step) }}
-	result, err := runVictim(context.Background(), kind, folder, ctx.Done(), &j)
+	result, err := runVictim(context.Background(), kind, folder, stop, &j)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -33,7 +33,7 @@ func newUNet(folder string) (train.Task, func() error, error) {
 		}
 	}
 	hola := train.DefaultHOLA()
-	o := train.UNetOptions{Pixels: 8, Threads: 1, Seed: 7, HOLA: &hola, MinSNR: 5, Tensors: []string{"*attn*", "conv_*"}}
+	o := train.UNetOptions{Pixels: 8, Threads: 1, Seed: 7, HOLA: &hola, MinSNR: 5, Tensors: []string{"*attn2*", "conv_*"}}
 	scheduler, err := diffusion.ParseConfig(parts[1])
 	if err != nil {
 		return fail(err)
@@ -93,7 +93,7 @@ func (b *unetBatch) Missing() []string { return nil }
 
 // make is a batch of noise whose first row has a group of words and a map.
 func (u *unet) make(purpose string, number int64) *unetBatch {
-	const rows, side, tokens = 2, 6, 5
+	const rows, side, tokens = 2, 4, 5
 	draw := func(what string, n int64) []float32 {
 		values := make([]float32, n)
 		diffusion.NewNoise(train.SeedOf(3, purpose+"/"+what, number)).Normal(values)
