@@ -15,7 +15,7 @@ export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 SWAG = $(GO) tool -modfile=tools/go.mod swag init --quiet --v3.1 -g doc.go -d api,job,prompt --outputTypes json
 
-.PHONY: help build run test test-long test-clients openapi bench lint deploy-check runtime redis chromium clean
+.PHONY: help build run test test-long test-clients test-trained openapi bench lint deploy-check runtime redis chromium clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ chromium: ## install Chromium, curl and jq for the page's tests, where they are 
 
 test-clients: build ## the official OpenAI clients for Python, Node and Go, against a server of this clone
 	@sh scripts/test-clients.sh
+
+test-trained: build ## diffusers reads and draws with what train writes; PYTHON=... has oracle/requirements.txt (default: made in bin/oracle)
+	@PYTHON='$(PYTHON)' sh scripts/test-trained.sh
 
 openapi: ## make openapi/ of the annotations in api
 	@$(SWAG) -o openapi >/dev/null 2>&1

@@ -74,6 +74,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--library")
+    parser.add_argument("--arch", action="append", help="tiny-sd or tiny-sdxl; by default both")
     parser.add_argument("--keep", help="folder of what is made; by default it is thrown away")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -84,7 +85,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary, torch.no_grad():
         top = pathlib.Path(args.keep or temporary)
         run(args.program, "data", "dolls", "--count", 8, "--size", SIDE, top / "dolls")
-        for arch in ("tiny-sd", "tiny-sdxl"):
+        for arch in args.arch or ("tiny-sd", "tiny-sdxl"):
             model = top / arch
             run(args.program, "models", "new", "--arch", arch, model)
             plain = draw(load(model, top / "nothing"))

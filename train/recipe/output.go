@@ -181,7 +181,7 @@ func withoutParts(index []byte, keep map[string]bool) ([]byte, error) {
 		return nil, err
 	}
 	for name, raw := range keys {
-		if part := []string(nil); !strings.HasPrefix(name, "_") && json.Unmarshal(raw, &part) == nil && !keep[name] {
+		if part := []string(nil); !strings.HasPrefix(name, "_") && json.Unmarshal(raw, &part) == nil && len(part) == 2 && !keep[name] {
 			keys[name] = json.RawMessage(`[null, null]`)
 			if name == "safety_checker" {
 				keys["requires_safety_checker"] = json.RawMessage("false")
