@@ -105,7 +105,6 @@ const drawing = `
 	tests inference     <- newmodel train/encode
 	tests train/encode  <- newmodel
 	tests train         <- newmodel onnx/onnxtest dolls
-	tests train         <- newmodel onnx/onnxtest
 	tests train/loop    <- newmodel
 	tests train/dataset <- dolls tokenizer
 	tests autodiff      <- onnx/onnxtest ort model newmodel/fill diffusion

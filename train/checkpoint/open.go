@@ -60,12 +60,10 @@ func Open(ctx context.Context, dir string) (*Checkpoint, error) {
 		return nil, damaged(fmt.Errorf("%s is of step %d", manifestName, m.Step))
 	}
 	c := &Checkpoint{Dir: dir, Step: m.Step, files: map[string]bool{}}
-	var faults []error
 	for _, f := range m.Files {
 		c.files[f.Name] = true
-		faults = append(faults, f.verify(ctx, dir))
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := parallel(len(m.Files), func(i int) error { return m.Files[i].verify(ctx, dir) }); err != nil {
 		return nil, damaged(err)
 	}
 	if c.State, err = readSmall(filepath.Join(dir, stateName), maxState); err != nil {
@@ -111,39 +109,31 @@ func (c *Checkpoint) Read(p Part) error {
 	if err != nil {
 		return err
 	}
-	lies := map[string]weights.Entry{}
+	at := map[string]weights.Entry{}
 	for _, e := range f.Entries {
-		lies[e.Name] = e
+		at[e.Name] = e
 	}
 	var faults []string
+	wanted := map[string]bool{}
 	for _, t := range p.Tensors {
-		e, is := lies[t.Name]
+		e, is := at[t.Name]
+		wanted[t.Name] = true
 		switch {
 		case !is:
 			faults = append(faults, fmt.Sprintf("%s is not in it", t.Name))
 		case e.DType != tensor.Float32 || !e.Shape.Equal(t.Shape):
 			faults = append(faults, fmt.Sprintf("%s is %s %v, expected float32 %v", t.Name, e.DType, e.Shape, t.Shape))
 		}
-		delete(lies, t.Name)
 	}
 	for _, e := range f.Entries {
-		if _, left := lies[e.Name]; left {
+		if !wanted[e.Name] {
 			faults = append(faults, fmt.Sprintf("%s is not trained now", e.Name))
 		}
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("the checkpoint %s was made of other tensors (%s):\n  %s", c.Dir, p.Name, strings.Join(first(faults, 20), "\n  "))
 	}
-	at := map[string]weights.Entry{}
-	for _, e := range f.Entries {
-		at[e.Name] = e
-	}
-	for i, t := range p.Tensors {
-		if err := weights.ReadFloat32(p.Values[i], at[t.Name]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return parallel(len(p.Tensors), func(i int) error { return weights.ReadFloat32(p.Values[i], at[p.Tensors[i].Name]) })
 }
 
 // first are the first lines of many.

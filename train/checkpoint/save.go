@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"cosmicman/tensor"
@@ -172,14 +175,28 @@ func (c Content) write(ctx context.Context, dir string) (*manifest, error) {
 		return nil, err
 	}
 	m.Files = append(m.Files, file{Name: stateName})
-	for i := range m.Files {
+	err := parallel(len(m.Files), func(i int) (err error) {
 		f := &m.Files[i]
-		var err error
-		if f.Size, f.SHA256, err = hashFile(ctx, filepath.Join(dir, f.Name)); err != nil {
-			return nil, err
-		}
+		f.Size, f.SHA256, err = hashFile(ctx, filepath.Join(dir, f.Name))
+		return err
+	})
+	return m, err
+}
+
+// parallel calls f for 0 to n-1 on all processors, waits, and joins the errors in order.
+func parallel(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				errs[i] = f(i)
+			}
+		})
 	}
-	return m, nil
+	group.Wait()
+	return errors.Join(errs...)
 }
 
 // hashFile reads a whole file.
