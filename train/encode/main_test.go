@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,21 @@ import (
 	"cosmicman/weights"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// models are written once each, below it.
+var models string
+
+func TestMain(m *testing.M) {
+	var err error
+	if models, err = os.MkdirTemp("", "encode"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(models); err != nil {
+			panic(err)
+		}
+		os.Exit(code)
+	}))
+}
 
 func openRuntime(t testing.TB) *ort.Runtime {
 	t.Helper()
@@ -28,6 +43,10 @@ func openRuntime(t testing.TB) *ort.Runtime {
 // pipeline is a model of the zoo with the weights that follow from a seed.
 func pipeline(t testing.TB, entry string, seed uint64) *weights.Pipeline {
 	t.Helper()
+	dir := filepath.Join(models, fmt.Sprint(entry, seed))
+	if _, err := os.Stat(dir); err == nil {
+		return open(t, dir)
+	}
 	root := filepath.Join("../../testdata/zoo", entry)
 	arch := newmodel.Arch{}
 	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
@@ -42,7 +61,6 @@ func pipeline(t testing.TB, entry string, seed uint64) *weights.Pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), entry)
 	if err := newmodel.Write(t.Context(), dir, arch, newmodel.Options{Seed: seed}); err != nil {
 		t.Fatal(err)
 	}

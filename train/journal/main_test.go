@@ -65,9 +65,6 @@ func tell(t testing.TB, j *Journal, from, to, all int64) {
 			average := l
 			average.Total *= 0.95
 			j.Held(loop.HeldReport{Step: n, Steps: all, Losses: l, Average: &average, Images: 16, Took: time.Second})
-			if err := j.Samples(n, drawn(n, 2)); err != nil {
-				t.Fatal(err)
-			}
 			if err := j.Sync(); err != nil {
 				t.Fatal(err)
 			}
