@@ -26,4 +26,3 @@ func TestChanceFollowsFromWhatItIsGiven(t *testing.T) {
 		t.Errorf("the first number is %d, expected %d", got, uint64(want))
 	}
 }
-

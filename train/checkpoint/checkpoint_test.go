@@ -302,6 +302,19 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
+// TestADiskThatTakesNoMoreFiles fails in the middle of a save, when some are written.
+func TestADiskThatTakesNoMoreFiles(t *testing.T) {
+	folder := disk(t, "64m,nr_inodes=10") // of which the disk's root is one, and the first save's five
+	save(t, folder, 1)
+	if _, err := Save(t.Context(), folder, content(2)); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "step-00000002 cannot be written") {
+		t.Errorf("error %v", err)
+	}
+	if got := names(t, folder); !slices.Equal(got, []string{"step-00000001"}) {
+		t.Errorf("the folder holds %q", got)
+	}
+	same(t, filepath.Join(folder, "step-00000001"), 1)
+}
+
 func TestListAndPrune(t *testing.T) {
 	folder := t.TempDir()
 	if all, err := List(filepath.Join(folder, "nowhere")); err != nil || len(all) > 0 {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -285,6 +286,27 @@ func FuzzState(f *testing.F) {
 			t.Errorf("accepted %+v", s)
 		}
 	})
+}
+
+// TestStepsCopyNoWeights: what a step allocates has nothing of the tensors' size.
+func TestStepsCopyNoWeights(t *testing.T) {
+	const n, steps = 1 << 20, 30
+	task := &still{tensors: []train.Tensor{{Name: "w", Shape: []int64{n}, Values: make([]float32, n), Gradient: make([]float32, n)}}}
+	c := config(t.TempDir())
+	c.Steps, c.Checkpoint, c.Held = steps, Checkpoint{}, Held{}
+	var before, after runtime.MemStats
+	j := journal{after: func(what string, _ int64) {
+		switch what {
+		case "begin":
+			runtime.ReadMemStats(&before)
+		case "sync":
+			runtime.ReadMemStats(&after)
+		}
+	}}
+	mustRun(t, c, task, &j)
+	if got := (after.TotalAlloc - before.TotalAlloc) / steps; got > 4*n/10 {
+		t.Errorf("a step allocates %d bytes, a tensor has %d", got, 4*n)
+	}
 }
 
 // BenchmarkLoop is what the loop itself takes a step, of a million parameters.
