@@ -175,6 +175,7 @@ func trainInit(e *environment, args []string) error {
 		kinds[k.name] = flags.Bool(string(k.name), false, k.usage)
 	}
 	full := flags.Bool("full", false, "the same as --unet")
+	nothing := flags.Bool("from-nothing", false, "all of the UNet of a model from nothing, after --vae and --text")
 	var given []string
 	for _, name := range []string{"model", "output"} {
 		flags.String(name, "", "the setting of this name")
@@ -193,10 +194,16 @@ func trainInit(e *environment, args []string) error {
 			teach, chosen = name, chosen+1
 		}
 	}
+	if *nothing {
+		chosen++
+	}
 	if chosen > 1 {
-		return usagef("train init: one of --lora, --unet, --vae and --text is expected, %d are given", chosen)
+		return usagef("train init: one of --lora, --unet, --from-nothing, --vae and --text is expected, %d are given", chosen)
 	}
 	c := recipe.Default(teach)
+	if *nothing {
+		c = recipe.FromNothing()
+	}
 	c.Model, c.Output = flags.Lookup("model").Value.String(), flags.Lookup("output").Value.String()
 	for _, s := range c.Settings() {
 		if s.Key == "data" && len(given) > 0 {

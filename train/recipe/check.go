@@ -68,6 +68,7 @@ func (c *Config) Check() error {
 	within("dropout.share", c.Dropout.Share, 0, 1)
 	notBelow("loss.noise-offset", c.Loss.NoiseOffset)
 	notBelow("loss.min-snr-gamma", c.Loss.MinSNRGamma)
+	within("loss.part-weight", c.Loss.PartWeight, 0, 1)
 	within("loss.noisy-share", c.Loss.NoisyShare, 0, 1)
 	within("loss.noisiest", c.Loss.Noisiest, 0, 1)
 	if c.HOLA.Use != "off" {

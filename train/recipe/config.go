@@ -109,6 +109,7 @@ type Dropout struct {
 type Loss struct {
 	NoiseOffset          float64
 	MinSNRGamma          float64 // 0: every timestep counts as much
+	PartWeight           float64 // how much small parts count: 0 as their area, 1 as any other
 	NoisyShare, Noisiest float64 // see [train.Timesteps]
 	Prediction           string  // auto, epsilon, v_prediction or sample
 }
@@ -222,5 +223,21 @@ func Default(t Teach) Config {
 		c.LearningRate, c.Batch = 1e-3, 64
 		c.Optimizer.WeightDecay = 0
 	}
+	return c
+}
+
+// FromNothing is Default for the UNet of a small model that begins with random weights,
+// after its autoencoder and its text encoders have learned.
+func FromNothing() Config {
+	c := Default(TeachUNet)
+	c.Images.Buckets = false
+	c.Dropout.Per = "sample"
+	c.Loss.NoiseOffset, c.Loss.PartWeight = 0, 0.5
+	// What colour a garment has is decided while there is much noise.
+	c.Loss.NoisyShare, c.Loss.Noisiest = 0.5, 0.6
+	c.Steps, c.Batch, c.Accumulate = 10000, 16, 1
+	c.LearningRate, c.EMA = 5e-4, 0.999
+	c.Schedule.Name, c.Schedule.Warmup = "cosine", 200
+	c.Write.Pipeline = true
 	return c
 }

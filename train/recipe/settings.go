@@ -104,6 +104,7 @@ func (c *Config) Settings() []*Setting {
 		choice("dropout.per", &c.Dropout.Per, "whether a whole batch sees no text, as in the published code, or each sample by itself", unet, "batch", "sample"),
 		number("loss.noise-offset", &c.Loss.NoiseOffset, "deviation of noise that a whole channel has in common", unet),
 		number("loss.min-snr-gamma", &c.Loss.MinSNRGamma, "bound of the signal-to-noise ratio in the loss's weight, 5 where it is used; 0: all timesteps count as much", unet),
+		number("loss.part-weight", &c.Loss.PartWeight, "how much small parts count, where there are parsing maps: a pixel as the area of its part to the power of minus this; 0: all as much, 1: each part as much as another", withPictures),
 		number("loss.noisy-share", &c.Loss.NoisyShare, "share of the images that are drawn from the noisiest timesteps, beside those that fall there", unet),
 		number("loss.noisiest", &c.Loss.Noisiest, "how many of the timesteps these are, as a share", unet),
 		choice("loss.prediction", &c.Loss.Prediction, "what the UNet predicts; auto: what the model's scheduler says", unet, "auto", "epsilon", "v_prediction", "sample"),

@@ -105,7 +105,7 @@ func (t *unetTask) batch(ctx context.Context, visits []dataset.Visit, dropped []
 	for i, v := range visits {
 		moments, err := t.moments(ctx, v)
 		m := train.ParsingMap{}
-		if err == nil && t.hola && !dropped[i] {
+		if err == nil && (t.hola && !dropped[i] || t.config.Loss.PartWeight > 0) {
 			m, err = t.set.Map(ctx, v)
 		}
 		if fault, is := errors.AsType[*dataset.Fault](err); is {
@@ -124,6 +124,9 @@ func (t *unetTask) batch(ctx context.Context, visits []dataset.Visit, dropped []
 		b.Latents, b.Noise = append(b.Latents, latents...), append(b.Noise, noise...)
 		b.Timesteps = append(b.Timesteps, timestep(v))
 		b.Weights = append(b.Weights, v.Weight)
+		if s := t.config.Loss.PartWeight; s > 0 {
+			b.Areas = append(b.Areas, areaWeights(m, v.Size.Width, v.Size.Height, t.vae.Factor(), s)...)
+		}
 		plain = plain && v.Weight == 1
 		if t.texts.PooledWidth() > 0 {
 			ids := v.TimeIDs()

@@ -70,6 +70,9 @@ func (t *vaeTask) batch(ctx context.Context, visits []dataset.Visit, noisy bool)
 		}
 		b.Height, b.Width = p.Height, p.Width
 		b.VAEBatch.Images = append(b.VAEBatch.Images, p.Pixels...)
+		if s := t.run.config.Loss.PartWeight; s > 0 {
+			b.Areas = append(b.Areas, areaWeights(p.Map, p.Width, p.Height, 1, s)...)
+		}
 		b.images++
 		if noisy {
 			noise := make([]float32, int(config.LatentChannels)*(p.Height/config.Factor())*(p.Width/config.Factor()))
