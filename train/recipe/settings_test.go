@@ -27,6 +27,11 @@ func TestDefaultsAreFaultless(t *testing.T) {
 			t.Errorf("%s: %v", teach, err)
 		}
 	}
+	c := FromNothing()
+	c.Model, c.Output, c.Data = "model", "out", []Source{{Path: "images", Repeats: 1, Weight: 1}}
+	if err := c.Check(); err != nil {
+		t.Errorf("from nothing: %v", err)
+	}
 }
 
 // TestSettingsKeepTheirValues sets every setting to what it says it is, and to another
