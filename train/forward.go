@@ -54,9 +54,13 @@ func (f *forward) open() error {
 			own = append(own, t)
 		}
 	}
-	f.config.Tensors = own
+	f.config.Tensors, f.config.Graph = own, g
 	p := &Program{config: f.config, runtime: f.runtime}
-	encoded, err := p.encode(g)
+	cpu, err := f.config.dialect()
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.config.Name, err)
+	}
+	encoded, err := f.config.encode(cpu)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.config.Name, err)
 	}

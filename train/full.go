@@ -16,6 +16,24 @@ func Load(g *onnx.Graph, index *weights.Index, patterns []string) ([]Tensor, err
 	if err := checkParams(g, index); err != nil {
 		return nil, err
 	}
+	tensors, err := pick(g, patterns)
+	if err != nil {
+		return nil, err
+	}
+	failed := make([]error, len(tensors))
+	for i := range tensors {
+		n, _ := tensors[i].Shape.Elements()
+		tensors[i].Values, tensors[i].Gradient = make([]float32, n), make([]float32, n)
+	}
+	parallel(len(tensors), func(i int) {
+		e, _ := index.Lookup(tensors[i].Name) // checkParams has found it
+		failed[i] = weights.ReadFloat32(tensors[i].Values, e)
+	})
+	return tensors, errors.Join(failed...)
+}
+
+// pick names what is to be trained, without values.
+func pick(g *onnx.Graph, patterns []string) ([]Tensor, error) {
 	var faults []error
 	found := map[string]bool{}
 	var tensors []Tensor
@@ -30,7 +48,8 @@ func Load(g *onnx.Graph, index *weights.Index, patterns []string) ([]Tensor, err
 			picked = picked || ok
 		}
 		if picked {
-			tensors = append(tensors, newTensor(p))
+			shape, _ := constShape(p.Shape)
+			tensors = append(tensors, Tensor{Name: p.Name, Shape: shape})
 		}
 	}
 	for _, pattern := range patterns {
@@ -38,15 +57,7 @@ func Load(g *onnx.Graph, index *weights.Index, patterns []string) ([]Tensor, err
 			faults = append(faults, fmt.Errorf("tensors has %q, which no tensor of %s is called", pattern, g.Name))
 		}
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
-	}
-	failed := make([]error, len(tensors))
-	parallel(len(tensors), func(i int) {
-		e, _ := index.Lookup(tensors[i].Name) // Check has found it
-		failed[i] = weights.ReadFloat32(tensors[i].Values, e)
-	})
-	return tensors, errors.Join(failed...)
+	return tensors, errors.Join(faults...)
 }
 
 // checkParams holds the files against all that a network wants.

@@ -10,11 +10,8 @@ import (
 	"strings"
 	"sync"
 
-	"cosmicman/autodiff"
-	"cosmicman/model"
 	"cosmicman/onnx"
 	"cosmicman/ort"
-	"cosmicman/tensor"
 	"cosmicman/weights"
 )
 
@@ -64,50 +61,31 @@ type Program struct {
 // NewProgram derives the loss and makes a session of it.
 func NewProgram(rt *ort.Runtime, c ProgramConfig) (*Program, error) {
 	p := &Program{config: c, runtime: rt}
-	g := c.Graph
-	if err := g.Err(); err != nil {
-		return nil, err
-	}
 	fail := func(err error) (*Program, error) { return nil, fmt.Errorf("%s: %w", c.Name, err) }
-	loss, err := p.check(g)
-	if err != nil {
-		return fail(err)
-	}
-	if p.encoded, err = p.encode(g); err != nil {
-		return fail(err)
-	}
-	plan := autodiff.Plan{Heads: c.Heads}
-	if c.Recompute {
-		plan.Block = model.Block
-	}
-	one, err := autodiff.One(g, loss)
-	if err != nil {
-		return fail(err)
-	}
-	plan.Seeds = []autodiff.Seed{one}
+	var faults []error
 	for _, t := range c.Tensors {
-		plan.By = append(plan.By, valueOf(g, t.Name))
-		plan.To = append(plan.To, g.Input(sumName(t.Name), tensor.Float32, valueOf(g, t.Name).Shape...))
+		if n, err := t.Shape.Elements(); err != nil || int64(len(t.Values)) != n || int64(len(t.Gradient)) != n {
+			faults = append(faults, fmt.Errorf("%s%v has %d values and %d of the gradient", t.Name, t.Shape, len(t.Values), len(t.Gradient)))
+		}
 	}
-	for _, name := range c.Through {
-		plan.By = append(plan.By, valueOf(g, name))
-		plan.To = append(plan.To, nil)
+	if err := errors.Join(faults...); err != nil {
+		return fail(err)
 	}
-	by, err := autodiff.Backward(g, plan)
+	for _, r := range c.Graph.Outputs {
+		p.losses = append(p.losses, r.Name)
+	}
+	forward, backward, err := c.derive()
 	if err != nil {
 		return fail(err)
 	}
-	for i, t := range c.Tensors {
-		g.Result(gradientName(t.Name), by[i])
+	if p.encoded, err = c.encode(forward); err != nil {
+		return fail(err)
 	}
-	for i, name := range c.Through {
-		g.Result(gradientName(name), by[len(c.Tensors)+i])
-	}
-	p.nodes = len(g.Nodes)
-	encoded, err := p.encode(g)
+	encoded, err := c.encode(backward)
 	if err != nil {
 		return fail(err)
 	}
+	p.nodes = len(backward.Nodes)
 	// With an arena a step takes a third of the time. See package ort for the level:
 	// whatever merges equal nodes would undo recomputation, and a frozen weight that is
 	// turned or cast ahead of time is a second copy of it.
@@ -119,92 +97,17 @@ func NewProgram(rt *ort.Runtime, c ProgramConfig) (*Program, error) {
 func sumName(tensor string) string      { return "sum of gradients by " + tensor }
 func gradientName(tensor string) string { return "gradient by " + tensor }
 
-// check holds the configuration against the graph and returns the loss.
-func (p *Program) check(g *onnx.Graph) (*onnx.Value, error) {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	var loss *onnx.Value
-	for _, r := range g.Outputs {
-		p.losses = append(p.losses, r.Name)
-		if !r.Value.Shape.Equal(onnx.Shape{onnx.N(1)}) || r.Value.DType != tensor.Float32 {
-			fault("the loss %s is %v%v, expected float32[1]", r.Name, r.Value.DType, r.Value.Shape)
-		}
-		if r.Name == p.config.Loss {
-			loss = r.Value
-		}
-	}
-	if loss == nil {
-		fault("no result is called %q; there are %s", p.config.Loss, strings.Join(p.losses, ", "))
-	}
-	if len(p.config.Tensors) == 0 {
-		fault("nothing is trained")
-	}
-	for _, t := range p.config.Tensors {
-		v := valueOf(g, t.Name)
-		if v == nil {
-			fault("no tensor %s, which is to be trained", t.Name)
-			continue
-		}
-		n, err := t.Shape.Elements()
-		if shape, ok := constShape(v.Shape); err != nil || !ok || !shape.Equal(t.Shape) || v.DType != tensor.Float32 {
-			fault("%s is float32%v for training, %v%v in the network", t.Name, t.Shape, v.DType, v.Shape)
-		} else if int64(len(t.Values)) != n || int64(len(t.Gradient)) != n {
-			fault("%s%v has %d values and %d of the gradient", t.Name, t.Shape, len(t.Values), len(t.Gradient))
-		}
-	}
-	for _, name := range p.config.Through {
-		if v := valueOf(g, name); v == nil || v.Kind != onnx.Input {
-			fault("no input %s to derive by", name)
-		}
-	}
-	return loss, errors.Join(faults...)
-}
-
-// valueOf returns a parameter or an input.
-func valueOf(g *onnx.Graph, name string) *onnx.Value {
-	for _, v := range [][]*onnx.Value{g.Params, g.Inputs} {
-		if i := slices.IndexFunc(v, func(v *onnx.Value) bool { return v.Name == name }); i >= 0 {
-			return v[i]
-		}
-	}
-	return nil
-}
-
-func constShape(s onnx.Shape) (tensor.Shape, bool) {
-	out := make(tensor.Shape, len(s))
-	for i, d := range s {
-		n, ok := d.Const()
-		if !ok {
-			return nil, false
-		}
-		out[i] = n
-	}
-	return out, true
-}
-
-// encode writes a graph in the CPU's dialect. What is trained is an input.
-func (p *Program) encode(g *onnx.Graph) ([]byte, error) {
-	trained := map[string]bool{}
-	for _, t := range p.config.Tensors {
-		trained[t.Name] = true
-	}
-	free, err := onnx.Free(g, func(name string) bool { return trained[name] })
-	if err != nil {
-		return nil, err
-	}
-	cpu, err := onnx.CPU(free)
-	if err != nil {
-		return nil, err
-	}
-	return onnx.Encode(cpu, func(name string) (onnx.External, error) {
-		if p.config.Frozen == nil {
+// encode writes a graph whose parameters are the frozen weights.
+func (c ProgramConfig) encode(g *onnx.Graph) ([]byte, error) {
+	return onnx.Encode(g, func(name string) (onnx.External, error) {
+		if c.Frozen == nil {
 			return onnx.External{}, fmt.Errorf("%s is not trained, and there are no weights for what is not", name)
 		}
-		e, ok := p.config.Frozen.Lookup(name)
+		e, ok := c.Frozen.Lookup(name)
 		if !ok {
-			return onnx.External{}, fmt.Errorf("%s: no tensor %s", strings.Join(p.config.Frozen.Files(), ", "), name)
+			return onnx.External{}, fmt.Errorf("%s: no tensor %s", strings.Join(c.Frozen.Files(), ", "), name)
 		}
-		rel, err := filepath.Rel(p.config.Frozen.Folder(), e.File)
+		rel, err := filepath.Rel(c.Frozen.Folder(), e.File)
 		return onnx.External{Location: rel, Offset: e.Offset, Length: e.Length, DType: e.DType, Cast: true}, err
 	})
 }

@@ -99,8 +99,13 @@ func NewUNetLearner(rt *ort.Runtime, o UNetOptions) (*UNetLearner, error) {
 	if g, l.layers, err = unetLosses(g, o); err != nil {
 		return nil, err
 	}
+	l.program, err = NewProgram(rt, o.program(g, l.tensors))
+	return l, err
+}
+
+func (o UNetOptions) program(g *onnx.Graph, tensors []Tensor) ProgramConfig {
 	c := ProgramConfig{
-		Name: "unet", Graph: g, Loss: "loss", Tensors: l.tensors, Frozen: o.Weights,
+		Name: "unet", Graph: g, Loss: "loss", Tensors: tensors, Frozen: o.Weights,
 		Recompute: o.Recompute, Heads: o.Heads, Threads: o.Threads, Profile: o.Profile,
 	}
 	if o.Through {
@@ -109,8 +114,7 @@ func NewUNetLearner(rt *ort.Runtime, o UNetOptions) (*UNetLearner, error) {
 			c.Through = append(c.Through, "text_embeds")
 		}
 	}
-	l.program, err = NewProgram(rt, c)
-	return l, err
+	return c
 }
 
 func (o UNetOptions) check() error {
