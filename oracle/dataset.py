@@ -64,7 +64,8 @@ def parquet():
     }
     pq.write_table(pa.table(arrays), OUT / "odd.parquet", compression="zstd", row_group_size=3)
     write("pages2.parquet", {"height": pa.int64()}, compression="gzip", data_page_version="2.0", data_page_size=64, use_dictionary=False)
-    write("delta.parquet", {}, compression="lz4", use_dictionary=False, column_encoding={"path": "DELTA_BYTE_ARRAY", "aa_text": "DELTA_LENGTH_BYTE_ARRAY"})
+    write("lz4.parquet", {}, compression="lz4")
+    write("delta.parquet", {}, compression="none", use_dictionary=False, column_encoding={"path": "DELTA_BYTE_ARRAY", "aa_text": "DELTA_LENGTH_BYTE_ARRAY"})
     write("few.parquet", {}, drop=("segm_path", "aa_ids", "person_type", "height", "width"), compression="brotli")
     write("lacking.parquet", {}, drop=("path", "aa_text"))
     wrong = {"path": pa.array([1] * N), "aa_text": pa.array([["a", "b"]] * N), "height": pa.array(["128"] * N), "aa_ids": pa.array([{"a": 1}] * N)}

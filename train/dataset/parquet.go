@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -99,7 +100,7 @@ func readRows(file io.ReaderAt, size int64) (rows []row, lacks []string, err err
 				return nil, nil, fmt.Errorf("is damaged: row group %d has no column %s", n, c.name)
 			}
 			if err := checkPages(file, size, f.Metadata(), n, indexes[k]); err != nil {
-				return nil, nil, fmt.Errorf("is damaged: column %s: %w", c.name, err)
+				return nil, nil, fmt.Errorf("cannot be read: column %s: %w", c.name, err)
 			}
 			if rows, err = readColumn(chunks[indexes[k]], c, rows, first, k == 0); err != nil {
 				return nil, nil, fmt.Errorf("column %s: %w", c.name, err)
@@ -166,6 +167,10 @@ func checkPages(file io.ReaderAt, size int64, m *format.FileMetaData, group, col
 		return errors.New("it is not in the file's list")
 	}
 	data := m.RowGroups[group].Columns[column].MetaData
+	if data.Codec == format.Lz4 || data.Codec == format.Lz4Raw {
+		// The library doubles its room without end where such a page is damaged.
+		return fmt.Errorf("it is compressed as %s, expected Snappy, Zstandard, gzip, Brotli or none", data.Codec)
+	}
 	start, length := data.DataPageOffset, data.TotalCompressedSize
 	if d := data.DictionaryPageOffset; d > 0 && d < start {
 		start = d
@@ -186,12 +191,17 @@ func checkPages(file io.ReaderAt, size int64, m *format.FileMetaData, group, col
 		if packed < 0 || packed > length || plain < 0 || plain > maxPage {
 			return fmt.Errorf("a page of %d bytes, %d unpacked, expected at most %d in the file and %d unpacked", packed, plain, length, maxPage)
 		}
-		values := int64(0)
+		values, levels := int64(0), int64(0)
 		switch h.Type {
 		case format.DataPage:
 			values = int64(h.DataPageHeader.V.NumValues)
 		case format.DataPageV2:
-			values = int64(h.DataPageHeaderV2.V.NumValues)
+			v := h.DataPageHeaderV2.V
+			values = int64(v.NumValues)
+			levels = int64(v.RepetitionLevelsByteLength) + int64(v.DefinitionLevelsByteLength)
+			if v.RepetitionLevelsByteLength < 0 || v.DefinitionLevelsByteLength < 0 || levels > packed {
+				return fmt.Errorf("a page of %d bytes with %d bytes of levels", packed, levels)
+			}
 		case format.DictionaryPage:
 			// Each entry of a dictionary of text has four bytes of length at least.
 			if n := int64(h.DictionaryPageHeader.V.NumValues); n < 0 || n > plain {
@@ -202,8 +212,18 @@ func checkPages(file io.ReaderAt, size int64, m *format.FileMetaData, group, col
 			return fmt.Errorf("a page of %d values, where %d are left", values, left)
 		}
 		left -= values
-		if n, err := in.Discard(int(packed)); err != nil {
+		if n, err := in.Discard(int(levels)); err != nil {
 			return fmt.Errorf("a page ends after %d of %d bytes", n, packed)
+		}
+		if data.Codec == format.Snappy {
+			// Its data begin with their length, for which room is made.
+			head, _ := in.Peek(int(min(packed-levels, binary.MaxVarintLen32)))
+			if n, _ := binary.Uvarint(head); n > uint64(maxPage) {
+				return fmt.Errorf("a page that says that it has %d bytes unpacked, expected at most %d", n, maxPage)
+			}
+		}
+		if n, err := in.Discard(int(packed - levels)); err != nil {
+			return fmt.Errorf("a page ends after %d of %d bytes", levels+int64(n), packed)
 		}
 	}
 	return nil

@@ -42,6 +42,9 @@ func TestLabelFilesThatLackColumns(t *testing.T) {
 	if want := []string{"segm_path", "aa_ids", "person_type", "height", "width"}; !slices.Equal(lacks, want) {
 		t.Errorf("lacks %v, expected %v", lacks, want)
 	}
+	if _, _, err := readLabelFile("testdata/lz4.parquet"); err == nil || !strings.Contains(err.Error(), "compressed as LZ4_RAW, expected Snappy") {
+		t.Errorf("of LZ4: %v", err)
+	}
 	_, _, err = readLabelFile("testdata/lacking.parquet")
 	if err == nil {
 		t.Fatal("a label file without paths was taken")
