@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"cosmicman/train"
 	"cosmicman/train/loop"
 )
 
@@ -40,15 +41,21 @@ func (s *smoothed) add(v float64) {
 
 func (s *smoothed) value() float64 { return s.sum / s.weight }
 
-func (b *bar) step(r loop.StepReport) {
-	if r.Losses.Total != 0 || len(r.Losses.Parts) > 0 {
-		b.add("loss", r.Losses.Total)
-		if len(r.Losses.Parts) > 1 {
-			for _, p := range r.Losses.Parts {
-				b.add(p.Name, p.Value)
-			}
+// learn adds a step's losses to the smoothed ones.
+func (b *bar) learn(l train.Losses) {
+	if l.Total == 0 && len(l.Parts) == 0 {
+		return
+	}
+	b.add("loss", l.Total)
+	if len(l.Parts) > 1 {
+		for _, p := range l.Parts {
+			b.add(p.Name, p.Value)
 		}
 	}
+}
+
+func (b *bar) step(r loop.StepReport) {
+	b.learn(r.Losses)
 	if b.to == nil {
 		return
 	}
@@ -87,7 +94,7 @@ func (b *bar) text(r loop.StepReport) []string {
 	}
 	words = append(words, fmt.Sprintf("%.3g images/s", r.ImagesPerSecond))
 	if r.Step < r.Steps {
-		words = append(words, span(r.Left)+" left")
+		words = append(words, span(r.Left.Round(time.Second))+" left")
 	}
 	if r.Took > 0 && float64(r.Waited) > 0.05*float64(r.Took) {
 		words = append(words, fmt.Sprintf("%.0f %% of it waiting for data", 100*float64(r.Waited)/float64(r.Took)))
@@ -118,9 +125,11 @@ func gauge(share float64) string {
 	return "▕" + g.String() + "▏"
 }
 
-// span is a time as people say it: 45s, 12m, 3h 20m, 2d 4h.
+// span is a time as people say it: 0.4s, 45s, 12m 03s, 3h 20m, 2d 4h.
 func span(d time.Duration) string {
 	switch d = max(d, 0); {
+	case d > 0 && d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()))
 	case d < time.Hour:

@@ -95,7 +95,7 @@ func TestSmoothed(t *testing.T) {
 
 func TestSpanAndSize(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0s", 59 * time.Second: "59s", 61 * time.Second: "1m 01s", 125 * time.Minute: "2h 05m", 50 * time.Hour: "2d 2h",
+		-time.Second: "0s", 350 * time.Millisecond: "0.3s", 59 * time.Second: "59s", 61 * time.Second: "1m 01s", 125 * time.Minute: "2h 05m", 50 * time.Hour: "2d 2h",
 	} {
 		if got := span(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)

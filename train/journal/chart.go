@@ -30,6 +30,7 @@ type chartLine struct {
 const (
 	chartWidth, chartHeight = 640.0, 260.0
 	left, right, top, foot  = 58.0, 22.0, 10.0, 26.0
+	dot                     = 3.0 // a dot's radius
 	// maxPoints bounds the points of a line; more are drawn as means.
 	maxPoints = 600
 )
@@ -152,8 +153,9 @@ func (c chart) SVG() template.HTML {
 		}
 		fmt.Fprintf(&b, `<text class="tick" x="%.1f" y="%g" text-anchor="middle">%s</text>`, p.x(v), chartHeight-8, label(v))
 	}
-	fmt.Fprintf(&b, `<svg x="%g" y="%g" width="%g" height="%g" viewBox="%g %g %g %g">`,
-		left, top, chartWidth-left-right, chartHeight-top-foot, left, top, chartWidth-left-right, chartHeight-top-foot)
+	// What is beyond the scale is cut off, but no dot at an edge.
+	const x, y, w, h = left - dot, top - dot, chartWidth - left - right + 2*dot, chartHeight - top - foot + 2*dot
+	fmt.Fprintf(&b, `<svg x="%g" y="%g" width="%g" height="%g" viewBox="%g %g %g %g">`, x, y, w, h, x, y, w, h)
 	for _, l := range c.lines {
 		if len(l.curve.values) > 0 {
 			l.draw(&b, p)
@@ -176,8 +178,8 @@ func (l chartLine) draw(b *strings.Builder, p plot) {
 	l.path(b, p, raw, "line")
 	if l.dots && len(raw) <= 100 {
 		for i, v := range raw {
-			fmt.Fprintf(b, `<circle class="%s" cx="%.1f" cy="%.1f" r="3"><title>step %d: %.5g</title></circle>`,
-				l.class, p.x(float64(l.curve.steps[i])), p.y(v), l.curve.steps[i], v)
+			fmt.Fprintf(b, `<circle class="%s" cx="%.1f" cy="%.1f" r="%g"><title>step %d: %.5g</title></circle>`,
+				l.class, p.x(float64(l.curve.steps[i])), p.y(v), dot, l.curve.steps[i], v)
 		}
 	}
 }

@@ -142,6 +142,9 @@ func (j *Journal) openLines(r loop.BeginReport) error {
 	j.history = history{}
 	for _, l := range lines {
 		j.history.add(l)
+		if losses := l.Losses(); losses != nil && l.Kind == kindStep {
+			j.bar.learn(*losses) // it goes on as it was
+		}
 	}
 	j.lines, err = openAppender(path, int64(len(kept)))
 	return err

@@ -45,6 +45,7 @@ func TestCurveOfAKilledRun(t *testing.T) {
 	j := openJournal(t, Options{Folder: whole})
 	j.Begin(loop.BeginReport{Steps: 300, Held: -1})
 	tell(t, j, 0, 300, 300)
+	smooth := j.bar.smooth["loss"].value()
 	if err := j.Close(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +82,9 @@ func TestCurveOfAKilledRun(t *testing.T) {
 				t.Errorf("the page begins with %d steps", len(j.history.curves["loss"].steps))
 			}
 			tell(t, j, 200, 300, 300)
+			if got, want := j.bar.smooth["loss"].value(), smooth; got != want {
+				t.Errorf("the smoothed loss is %g, want %g", got, want)
+			}
 			if err := j.Close(nil); err != nil {
 				t.Fatal(err)
 			}

@@ -124,6 +124,13 @@ func TestLinesAreBroken(t *testing.T) {
 	if lines != y+1 || lines < 5 {
 		t.Errorf("%d lines, the last piece in %d", lines, y)
 	}
+	// What follows on a word without a space stays with it.
+	for width := 30; width < 200; width++ {
+		pieces, _ = lay([]Run{{Text: "one two"}, {Text: ", three"}, {Text: "\n"}, {Text: "four"}}, width)
+		if pieces[2].Text != "," || pieces[2].line != pieces[1].line || pieces[4].line != pieces[3].line+1 || pieces[4].x != 0 {
+			t.Fatalf("%d wide: %+v", width, pieces)
+		}
+	}
 	if _, lines := lay(Plain(""), 100); lines != 0 {
 		t.Errorf("%d lines of nothing", lines)
 	}

@@ -65,41 +65,78 @@ type piece struct {
 	x, line int
 }
 
+// word is what stands together, of one run or several: no line ends within it, if it
+// fits into one.
+type word struct {
+	parts  []Run
+	spaces int  // before it
+	breaks bool // a line ends before it
+}
+
+// wordsOf takes runs apart where there are spaces and ends of lines.
+func wordsOf(runs []Run) (words []word) {
+	w := word{}
+	next := func() {
+		if len(w.parts) > 0 {
+			words = append(words, w)
+			w = word{}
+		}
+	}
+	for _, r := range runs {
+		for i, line := range strings.Split(r.Text, "\n") {
+			if i > 0 {
+				next()
+				w.breaks, w.spaces = true, 0
+			}
+			for j, text := range strings.Split(printable(line), " ") {
+				if j > 0 {
+					next()
+					w.spaces++
+				}
+				if text != "" {
+					w.parts = append(w.parts, Run{text, r.Color, r.Bold})
+				}
+			}
+		}
+	}
+	next()
+	return words
+}
+
 // lay breaks runs into lines of a width, and returns the number of lines.
 func lay(runs []Run, width int) (pieces []piece, lines int) {
 	facesBusy.Lock()
 	defer facesBusy.Unlock()
 	var x fixed.Int26_6
 	line, limit := 0, fixed.I(width)
-	for _, r := range runs {
-		f := faceOf(r)
-		space := font.MeasureString(f, " ")
-		for i, part := range strings.Split(printable(r.Text), "\n") {
-			if i > 0 {
-				x, line = 0, line+1
-			}
-			for j, word := range strings.Split(part, " ") {
-				if j > 0 {
-					x += space
-				}
-				if word == "" {
-					continue
-				}
-				w := font.MeasureString(f, word)
-				if x > 0 && x+w > limit {
-					x, line = 0, line+1
-				}
-				for w > limit {
-					head, rest := cut(f, word, limit)
-					if rest == "" {
-						break
+	for i, w := range wordsOf(runs) {
+		var wide fixed.Int26_6
+		for _, p := range w.parts {
+			wide += font.MeasureString(faceOf(p), p.Text)
+		}
+		x += fixed.Int26_6(w.spaces) * font.MeasureString(faces()[0], " ")
+		if i > 0 && (w.breaks || x+wide > limit) {
+			x, line = 0, line+1
+		}
+		for _, p := range w.parts {
+			f := faceOf(p)
+			for {
+				wide := font.MeasureString(f, p.Text)
+				head, rest := p.Text, ""
+				if x+wide > limit { // of a word that fits into no line
+					head, rest = cut(f, p.Text, limit-x)
+					wide = font.MeasureString(f, head)
+					if x > 0 && x+wide > limit {
+						x, line = 0, line+1
+						continue
 					}
-					pieces = append(pieces, piece{Run{head, r.Color, r.Bold}, 0, line})
-					word, line = rest, line+1
-					w = font.MeasureString(f, word)
 				}
-				pieces = append(pieces, piece{Run{word, r.Color, r.Bold}, x.Round(), line})
-				x += w
+				pieces = append(pieces, piece{Run{head, p.Color, p.Bold}, x.Round(), line})
+				x += wide
+				if rest == "" {
+					break
+				}
+				p.Text, x, line = rest, 0, line+1
 			}
 		}
 	}
