@@ -26,6 +26,9 @@ func (c ProgramConfig) derive() (forward, backward *onnx.Graph, err error) {
 	plan := autodiff.Plan{Heads: c.Heads}
 	if c.Recompute {
 		plan.Block = model.Block
+		if c.Heads == 0 {
+			plan.Heads = 1
+		}
 	}
 	one, err := autodiff.One(g, loss)
 	if err != nil {

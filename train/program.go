@@ -35,8 +35,9 @@ type ProgramConfig struct {
 	// Recompute computes every block's inside once more for the backward pass instead of
 	// keeping it: a third more time, for a fraction of the memory.
 	Recompute bool
-	// Heads is how many heads of an attention are derived at a time, 0 for all: see
-	// [autodiff.Plan].
+	// Heads is how many heads of an attention are derived at a time (see
+	// [autodiff.Plan]): 0 is one with Recompute, which takes no longer where there are
+	// many positions, and all without.
 	Heads   int64
 	Threads int    // 0: one a core
 	Profile string // path prefix of ONNX Runtime's profile of the gradients, "" for none
