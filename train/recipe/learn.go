@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cosmicman/artifact"
+	"cosmicman/diffusion"
 	"cosmicman/model"
 	"cosmicman/tensor"
 	"cosmicman/train"
@@ -190,21 +191,10 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 		return nil, err
 	}
 	t := &unetTask{run: r, config: c, set: r.set, texts: r.texts, vae: r.vae, hola: r.hola != nil}
-	if t.noising, err = r.base.schedule.Noising(); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.base.Scheduler.Path, err)
+	if t.noising, err = r.noising(); err != nil {
+		return nil, err
 	}
-	if c.Loss.Prediction != "auto" {
-		t.noising.Prediction = c.Loss.Prediction
-	}
-	o := train.UNetOptions{
-		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: t.noising, Pixels: int64(r.base.vae.Factor()),
-		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
-		Recompute: c.Recompute, Threads: c.Threads, Through: c.TextEncoders,
-	}
-	if c.Teach == TeachLoRA {
-		o.LoRA = c.lora()
-	}
-	if t.learner, err = train.NewUNetLearner(r.env.Runtime, o); err != nil {
+	if t.learner, err = train.NewUNetLearner(r.env.Runtime, r.unetOptions(t.noising)); err != nil {
 		return nil, err
 	}
 	t.parts = []part{{component: r.base.UNet.Name, tensors: t.learner.Tensors(), layers: t.learner.Adapter()}}
@@ -214,6 +204,32 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 		}
 	}
 	return t, nil
+}
+
+// noising is how the model's images are mixed with noise, and what is predicted.
+func (r *Run) noising() (diffusion.Noising, error) {
+	n, err := r.base.schedule.Noising()
+	if err != nil {
+		return n, fmt.Errorf("%s: %w", r.base.Scheduler.Path, err)
+	}
+	if p := r.config.Loss.Prediction; p != "auto" {
+		n.Prediction = p
+	}
+	return n, nil
+}
+
+// unetOptions are what a UNet is taught by.
+func (r *Run) unetOptions(noising diffusion.Noising) train.UNetOptions {
+	c := &r.config
+	o := train.UNetOptions{
+		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: noising, Pixels: int64(r.base.vae.Factor()),
+		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
+		Recompute: c.Recompute, Threads: c.Threads, Through: c.TextEncoders,
+	}
+	if c.Teach == TeachLoRA {
+		o.LoRA = c.lora()
+	}
+	return o
 }
 
 // teachTexts has the text encoders learn beside the UNet.
