@@ -40,7 +40,7 @@ func (a attention) join(x *onnx.Value) *onnx.Value {
 }
 
 func (a attention) probabilities(q, k, bias *onnx.Value) *onnx.Value {
-	s := a.MatMul(a.times(q, a.scale), a.turned(k))
+	s := a.Product(float32(a.scale), q, false, k, true)
 	if bias != nil {
 		s = a.Add(s, bias)
 	}
@@ -71,18 +71,18 @@ func (a attention) backward(in []*onnx.Value, y, dy *onnx.Value) []*onnx.Value {
 	p := a.probabilities(q, k, in[5])
 	out := make([]*onnx.Value, len(in))
 	if a.wants(2) {
-		out[2] = a.join(a.MatMul(a.turned(p), do))
+		out[2] = a.join(a.Product(1, p, true, do, false))
 	}
 	if !a.wants(0) && !a.wants(1) && !a.wants(5) {
 		return out
 	}
 	dot := a.Sum(a.Mul(do, a.split(y)), true, 3)
-	ds := a.Mul(p, a.Sub(a.MatMul(do, a.turned(a.split(in[2]))), dot))
+	ds := a.Mul(p, a.Sub(a.Product(1, do, false, a.split(in[2]), true), dot))
 	if a.wants(0) {
-		out[0] = a.join(a.times(a.MatMul(ds, k), a.scale))
+		out[0] = a.join(a.Product(float32(a.scale), ds, false, k, false))
 	}
 	if a.wants(1) {
-		out[1] = a.join(a.times(a.MatMul(a.turned(ds), q), a.scale))
+		out[1] = a.join(a.Product(float32(a.scale), ds, true, q, false))
 	}
 	if a.wants(5) {
 		out[5] = a.sumTo(ds, in[5])

@@ -209,6 +209,20 @@ var forms = map[string][]form{
 			return g.MatMul(g.Input("a", f32, queries, n(2)), g.Input("b", f32, rows, n(2), n(2), width))
 		},
 	},
+	"FusedMatMul": {
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Product(0.7, g.Input("a", f32, tokens, rows), true, g.Input("b", f32, width, tokens), true)
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Product(1, g.Input("a", f32, rows, n(1), tokens, queries), true, g.Input("b", f32, n(3), tokens, n(2)), false)
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Product(-2, g.Input("a", f32, rows, n(2), queries, n(2)), false, g.Input("b", f32, rows, n(2), width, n(2)), true)
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Product(1, g.Input("a", f32, queries, n(2)), false, g.Input("b", f32, rows, n(2), width), false)
+		},
+	},
 	"MultiHeadAttention": {
 		attentionForm(1, 3, 3, 0, nil),
 		attentionForm(3, 6, 6, 0, nil),
@@ -270,6 +284,7 @@ var forms = map[string][]form{
 			return sliced(g, g.Input("x", f32, n(5), rows, n(6)), []int64{1, 0}, []int64{4, math.MaxInt64}, []int64{0, 2}, []int64{2, 4})
 		},
 		func(g *onnx.Graph) *onnx.Value { return g.Slice(picture(g, 1), 3, 0, 1) },
+		func(g *onnx.Graph) *onnx.Value { return g.Reverse(picture(g, 2), 3) },
 		func(g *onnx.Graph) *onnx.Value {
 			x := apply(g, "Pad", vs(picture(g, 1), g.Ints([]int64{0, 0, 1, 2, 0, 0, 1, 0}, 8)))
 			return sliced(g, x, []int64{1, 0}, []int64{-1, math.MaxInt64}, []int64{2, 3}, []int64{2, 3})

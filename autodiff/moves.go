@@ -1,6 +1,7 @@
 package autodiff
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -88,6 +89,9 @@ func (b *pass) list(parts []*onnx.Value) *onnx.Value {
 // there was a step.
 func sliceRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	x := n.Inputs[0]
+	if len(n.Inputs) > 4 && n.Inputs[4] != nil && slices.Contains(number(n.Inputs[4]), -1) {
+		return turnedRule(b, n, dy)
+	}
 	zero := b.Ints([]int64{0}, 1)
 	head, tail := slices.Repeat([]*onnx.Value{zero}, len(x.Shape)), slices.Repeat([]*onnx.Value{zero}, len(x.Shape))
 	var steps []int64
@@ -107,6 +111,19 @@ func sliceRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 		}
 	}
 	dx := b.Apply("Pad", []*onnx.Value{dy, b.list(append(head, tail...))})
+	return append(only(dx), make([]*onnx.Value, len(n.Inputs)-1)...)
+}
+
+// turnedRule is that of a Slice which turns axes round, and does nothing else: dy is
+// turned likewise.
+func turnedRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+	for i, step := range number(n.Inputs[4]) {
+		if step != -1 {
+			b.err = fmt.Errorf("axis %d is taken in steps of %d beside one that is turned round", number(n.Inputs[3])[i], step)
+			return nil
+		}
+	}
+	dx := b.Apply("Slice", append([]*onnx.Value{dy}, n.Inputs[1:]...))
 	return append(only(dx), make([]*onnx.Value, len(n.Inputs)-1)...)
 }
 
@@ -240,7 +257,7 @@ func (b *pass) along(v, m *onnx.Value, axis int) *onnx.Value {
 	case axis == rank-1 && rank > 1:
 		return b.MatMul(v, m)
 	case axis == rank-2:
-		return b.MatMul(b.turned(m), v)
+		return b.Product(1, m, true, v, false)
 	case rank == 1:
 		return b.Reshape(b.MatMul(b.Reshape(v, onnx.Num(1), onnx.Rest()), m), onnx.Rest())
 	default:

@@ -46,22 +46,34 @@ func gemmRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
 	return out
 }
 
-// turned exchanges the last two axes.
-func (b *pass) turned(x *onnx.Value) *onnx.Value {
-	perm := axes(0, len(x.Shape))
-	i := len(perm) - 2
-	perm[i], perm[i+1] = perm[i+1], perm[i]
-	return b.Transpose(x, perm...)
+func matMulRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+	return b.byFactors(n, dy, 1, false, false)
 }
 
-func matMulRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+func fusedMatMulRule(b *pass, n *onnx.Node, dy *onnx.Value) []*onnx.Value {
+	return b.byFactors(n, dy, n.Float("alpha", 1), n.Int("transA", 0) == 1, n.Int("transB", 0) == 1)
+}
+
+// byFactors: y = alpha p q; dp = alpha dy q', dq = alpha p' dy, each turned where p or
+// q was. Sides are turned by the product itself, which makes no copy of them.
+func (b *pass) byFactors(n *onnx.Node, dy *onnx.Value, alpha float32, turnP, turnQ bool) []*onnx.Value {
 	p, q := n.Inputs[0], n.Inputs[1]
 	out := make([]*onnx.Value, 2)
 	if b.wants(0) {
-		out[0] = b.sumTo(b.MatMul(dy, b.turned(q)), p)
+		if turnP {
+			out[0] = b.Product(alpha, q, turnQ, dy, true)
+		} else {
+			out[0] = b.Product(alpha, dy, false, q, !turnQ)
+		}
+		out[0] = b.sumTo(out[0], p)
 	}
 	if b.wants(1) {
-		out[1] = b.sumTo(b.MatMul(b.turned(p), dy), q)
+		if turnQ {
+			out[1] = b.Product(alpha, dy, true, p, turnP)
+		} else {
+			out[1] = b.Product(alpha, p, !turnP, dy, false)
+		}
+		out[1] = b.sumTo(out[1], q)
 	}
 	return out
 }
@@ -122,7 +134,7 @@ func (b *pass) convInput(dy, w, x *onnx.Value, win window) *onnx.Value {
 			pads[i] = win.kernel[i%2] - 1 - win.pads[i]
 		}
 		if slices.Min(pads[:]) >= 0 {
-			return b.Conv2D(dy, b.flipped(w, win), nil, 1, pads)
+			return b.turnedConv(dy, w, x, win, pads)
 		}
 	}
 	extra := []int64{0, 0}
@@ -143,19 +155,32 @@ func (b *pass) convInput(dy, w, x *onnx.Value, win window) *onnx.Value {
 	return b.Apply("Slice", []*onnx.Value{dx, b.Ints([]int64{0, 0}, 2), b.ShapeOf(x, 2, 4), b.Ints([]int64{2, 3}, 2)})
 }
 
-// flipped gives w [K, C, kh, kw] as [C, K, kh, kw] with the taps reversed.
-func (b *pass) flipped(w *onnx.Value, win window) *onnx.Value {
+// large is how many channels in times out a weight of several taps has at least that
+// is larger than most images it is used on.
+const large = 1 << 18
+
+// turnedConv convolves dy with w, its channels exchanged and its taps reversed. Where w
+// is large the images are turned round instead: a convolution with reversed taps is
+// that of a picture turned by 180 degrees, turned back.
+func (b *pass) turnedConv(dy, w, x *onnx.Value, win window, pads [4]int64) *onnx.Value {
+	exchanged := b.Transpose(w, 1, 0, 2, 3)
 	taps := win.kernel[0] * win.kernel[1]
 	if taps == 1 {
-		return b.Transpose(w, 1, 0, 2, 3)
+		return b.Conv2D(dy, exchanged, nil, 1, pads)
 	}
-	reversed := make([]int64, taps)
-	for i := range reversed {
-		reversed[i] = taps - 1 - int64(i)
+	k, _ := w.Shape[0].Const()
+	if c, _ := w.Shape[1].Const(); k*c < large {
+		return b.Conv2D(dy, b.turnedRound(exchanged, exchanged), nil, 1, pads)
 	}
-	f := b.Transpose(b.Reshape(w, onnx.Of(w, 0), onnx.Of(w, 1), onnx.Num(taps)), 2, 1, 0)
-	f = b.Transpose(b.Gather(f, b.Ints(reversed, taps)), 1, 2, 0)
-	return b.Reshape(f, onnx.Of(w, 1), onnx.Of(w, 0), onnx.Num(win.kernel[0]), onnx.Num(win.kernel[1]))
+	pads[0], pads[1], pads[2], pads[3] = pads[2], pads[3], pads[0], pads[1]
+	dx := b.Conv2D(b.turnedRound(dy, dy), exchanged, nil, 1, pads)
+	return b.turnedRound(dx, x)
+}
+
+// turnedRound turns the last two of x's four axes round. like has its shape.
+func (b *pass) turnedRound(x, like *onnx.Value) *onnx.Value {
+	x = b.Reshape(x, onnx.Of(x, 0), onnx.Of(x, 1), onnx.Rest())
+	return b.shaped(b.Reverse(x, 2), like)
 }
 
 // convWeight is the gradient [K, C, kh, kw] of a convolution's weight: dy

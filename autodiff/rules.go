@@ -41,6 +41,7 @@ var rules = map[string]rule{
 	"ConvTranspose":         convTransposeRule,
 	"Gemm":                  gemmRule,
 	"MatMul":                matMulRule,
+	"FusedMatMul":           fusedMatMulRule,
 	"MultiHeadAttention":    attentionRule,
 	"GroupNormalization":    groupNormRule,
 	"InstanceNormalization": instanceNormRule,

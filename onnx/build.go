@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"math"
+
 	"cosmicman/tensor"
 )
 
@@ -109,6 +111,24 @@ func (g *Graph) Linear(x, w, b *Value) *Value {
 // MatMul multiplies the last two axes.
 func (g *Graph) MatMul(a, b *Value) *Value { return g.Apply("MatMul", in(a, b)) }
 
+// Product returns alpha a b, with the last two axes of a or b turned first where that
+// is said.
+func (g *Graph) Product(alpha float32, a *Value, turnA bool, b *Value, turnB bool) *Value {
+	var attrs []Attr
+	if alpha != 1 {
+		attrs = append(attrs, Attr{"alpha", alpha})
+	}
+	for _, t := range []struct {
+		name string
+		turn bool
+	}{{"transA", turnA}, {"transB", turnB}} {
+		if t.turn {
+			attrs = append(attrs, Attr{t.name, int64(1)})
+		}
+	}
+	return g.Apply("FusedMatMul", in(a, b), attrs...)
+}
+
 // Attention returns softmax(q k' / sqrt(head size) + bias) v for q [rows, S, C],
 // k and v [rows, T, C], split into heads. bias [1, 1, S, T] may be nil.
 func (g *Graph) Attention(q, k, v *Value, heads int64, bias *Value) *Value {
@@ -143,6 +163,12 @@ func (g *Graph) Concat(axis int64, vs ...*Value) *Value {
 // Slice takes elements start to end (excluded) of one axis of known size.
 func (g *Graph) Slice(x *Value, axis, start, end int64) *Value {
 	return g.Apply("Slice", in(x, g.Ints([]int64{start}, 1), g.Ints([]int64{end}, 1), g.Ints([]int64{axis}, 1)))
+}
+
+// Reverse turns an axis round: its last element comes first.
+func (g *Graph) Reverse(x *Value, axis int64) *Value {
+	back := g.Ints([]int64{-1}, 1)
+	return g.Apply("Slice", in(x, back, g.Ints([]int64{math.MinInt64}, 1), g.Ints([]int64{axis}, 1), back))
 }
 
 // Gather picks rows of x by int64 indices.

@@ -177,23 +177,36 @@ func inferGemm(n *Node) (Type, error) {
 	return Type{DType: a.DType, Shape: Shape{r, m}}, nil
 }
 
-func inferMatMul(n *Node) (Type, error) {
-	a, b := n.Inputs[0], n.Inputs[1]
-	ra, rb := len(a.Shape), len(b.Shape)
+func inferMatMul(n *Node) (Type, error) { return multiplied(n, n.Inputs[0].Shape, n.Inputs[1].Shape) }
+
+// inferFusedMatMul is that of a product whose sides may be turned first.
+func inferFusedMatMul(n *Node) (Type, error) {
+	var sides [2]Shape
+	for i, name := range []string{"transA", "transB"} {
+		sides[i] = slices.Clone(n.Inputs[i].Shape)
+		if last := len(sides[i]) - 1; n.Int(name, 0) == 1 && last > 0 {
+			sides[i][last-1], sides[i][last] = sides[i][last], sides[i][last-1]
+		}
+	}
+	return multiplied(n, sides[0], sides[1])
+}
+
+func multiplied(n *Node, a, b Shape) (Type, error) {
+	ra, rb := len(a), len(b)
 	if ra < 2 || rb < 2 {
 		return Type{}, errors.New("needs ranks of at least 2")
 	}
 	if err := oneFloatType(n); err != nil {
 		return Type{}, err
 	}
-	if !a.Shape[ra-1].Equal(b.Shape[rb-2]) {
-		return Type{}, fmt.Errorf("inner dimensions %v and %v differ", a.Shape[ra-1], b.Shape[rb-2])
+	if !a[ra-1].Equal(b[rb-2]) {
+		return Type{}, fmt.Errorf("inner dimensions %v and %v differ", a[ra-1], b[rb-2])
 	}
-	batch, err := broadcast(a.Shape[:ra-2], b.Shape[:rb-2])
+	batch, err := broadcast(a[:ra-2], b[:rb-2])
 	if err != nil {
 		return Type{}, err
 	}
-	return Type{DType: a.DType, Shape: append(slices.Clone(batch), a.Shape[ra-2], b.Shape[rb-1])}, nil
+	return Type{DType: n.Inputs[0].DType, Shape: append(slices.Clone(batch), a[ra-2], b[rb-1])}, nil
 }
 
 func inferAttention(n *Node) (Type, error) {

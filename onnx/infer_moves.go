@@ -35,14 +35,23 @@ func inferSlice(n *Node) (Type, error) {
 	}
 	steps := slices.Repeat([]int64{1}, len(axes))
 	if len(n.Inputs) > 4 && n.Inputs[4] != nil {
-		if steps, err = numbers(n.Inputs[4]); err != nil || len(steps) != len(axes) || slices.Min(steps) < 1 {
-			return Type{}, fmt.Errorf("needs %d constant steps of at least 1", len(axes))
+		if steps, err = numbers(n.Inputs[4]); err != nil || len(steps) != len(axes) || slices.Min(steps) < -1 || slices.Contains(steps, 0) {
+			return Type{}, fmt.Errorf("needs %d constant steps of at least 1, or of -1", len(axes))
 		}
 	}
 	out := slices.Clone(x.Shape)
 	for i, a := range axes {
 		if a < 0 || a >= int64(len(out)) || slices.Contains(axes[:i], a) {
 			return Type{}, fmt.Errorf("axis %d of rank %d, each once", a, len(out))
+		}
+		if steps[i] == -1 {
+			if from, ok := starts[i].Const(); !ok || from != -1 {
+				return Type{}, errors.New("turns an axis round from its last element, -1, or not at all")
+			}
+			if to, ok := ends[i].Const(); !ok || to != math.MinInt64 {
+				return Type{}, errors.New("turns a whole axis round, to the least int64, or not at all")
+			}
+			continue
 		}
 		if out[a], err = run(out[a], starts[i], ends[i], steps[i]); err != nil {
 			return Type{}, err

@@ -58,6 +58,7 @@ var ops = table(
 	Op{Name: "ConvTranspose", Since: 22, Min: 2, Max: 2, Attrs: []string{"kernel_shape", "output_padding", "pads", "strides"}, infer: inferConvTranspose},
 	Op{Name: "Gemm", Since: 13, Min: 2, Max: 3, Attrs: []string{"transA", "transB"}, infer: inferGemm},
 	Op{Name: "MatMul", Since: 13, Min: 2, Max: 2, infer: inferMatMul},
+	Op{Name: "FusedMatMul", Domain: contrib, Since: 1, Min: 2, Max: 2, Attrs: []string{"alpha", "transA", "transB"}, infer: inferFusedMatMul},
 	Op{Name: "MultiHeadAttention", Domain: contrib, Since: 1, Min: 3, Max: 6, Attrs: []string{"num_heads", "scale"}, infer: inferAttention},
 
 	// Normalizations.

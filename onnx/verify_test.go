@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -82,6 +83,20 @@ func TestRulesRefuse(t *testing.T) {
 			one := g.Ints([]int64{1}, 1)
 			return g.Apply("Slice", in(g.Input("a", f32, N(1), N(4)), g.Ints([]int64{0}, 1), one, one, g.Ints([]int64{0}, 1)))
 		}, "steps of at least 1"},
+		"step of nothing": {func(g *Graph) *Value {
+			one := g.Ints([]int64{1}, 1)
+			return g.Apply("Slice", in(g.Input("a", f32, N(4)), one, one, g.Ints([]int64{0}, 1), g.Ints([]int64{0}, 1)))
+		}, "steps of at least 1"},
+		"half an axis turned round": {func(g *Graph) *Value {
+			back := g.Ints([]int64{-1}, 1)
+			return g.Apply("Slice", in(g.Input("a", f32, N(4)), back, g.Ints([]int64{1}, 1), g.Ints([]int64{0}, 1), back))
+		}, "turns a whole axis round"},
+		"turned round from the middle": {func(g *Graph) *Value {
+			return g.Apply("Slice", in(g.Input("a", f32, N(4)), g.Ints([]int64{2}, 1), g.Ints([]int64{math.MinInt64}, 1), g.Ints([]int64{0}, 1), g.Ints([]int64{-1}, 1)))
+		}, "from its last element"},
+		"turned product": {func(g *Graph) *Value {
+			return g.Product(1, g.Input("a", f32, N(2), N(3)), true, g.Input("b", f32, N(3), N(2)), false)
+		}, "inner dimensions 2 and 3 differ"},
 		"sum's axis":       {func(g *Graph) *Value { return g.Sum(g.Input("a", f32, N(4)), true, 0, 0) }, "each once"},
 		"cumulated axis":   {func(g *Graph) *Value { return g.Apply("CumSum", in(g.Input("a", f32, N(4)), g.Ints([]int64{1}))) }, "constant axis"},
 		"negative padding": {func(g *Graph) *Value { return g.Apply("Pad", in(g.Input("a", f32, N(4)), g.Ints([]int64{1, -1}, 2))) }, "pad 1 is -1"},

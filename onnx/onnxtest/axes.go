@@ -29,6 +29,10 @@ func evalSlice(_ *onnx.Node, in []Tensor) (Tensor, error) {
 			return Tensor{}, fmt.Errorf("axis %d of shape %v", a, x.Shape)
 		}
 		end := ends[i]
+		if taken[i] == -1 && starts[i] == -1 && end == math.MinInt64 { // the whole axis, turned round
+			first[a], every[a] = x.Shape[a]-1, -1
+			continue
+		}
 		switch {
 		case end == math.MaxInt64:
 			end = x.Shape[a]

@@ -47,6 +47,7 @@ var kernels = map[string]kernel{
 	"ConvTranspose":         evalConvTranspose,
 	"Gemm":                  evalGemm,
 	"MatMul":                evalMatMul,
+	"FusedMatMul":           evalFusedMatMul,
 	"MultiHeadAttention":    evalAttention,
 	"GroupNormalization":    evalGroupNorm,
 	"InstanceNormalization": evalInstanceNorm,

@@ -210,6 +210,20 @@ var forms = map[string][]form{
 			return g.MatMul(g.Input("a", f32, queries, onnx.N(4)), g.Input("b", f32, rows, onnx.N(2), onnx.N(4), width))
 		},
 	},
+	"FusedMatMul": {
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Product(0.7, g.Input("a", f32, tokens, rows), true, g.Input("b", f32, width, tokens), true)
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Product(1, g.Input("a", f32, rows, onnx.N(1), tokens, queries), true, g.Input("b", f32, onnx.N(3), tokens, width), false)
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Product(-2, g.Input("a", f32, rows, onnx.N(2), queries, onnx.N(4)), false, g.Input("b", f32, rows, onnx.N(2), width, onnx.N(4)), true)
+		},
+		func(g *onnx.Graph) *onnx.Value {
+			return g.Product(1, g.Input("a", f32, rows, tokens), false, g.Input("b", f32, tokens, width), false)
+		},
+	},
 	"MultiHeadAttention": {
 		attention(1, 5, 5, 0, nil),
 		attention(3, 12, 12, 0, nil),
@@ -299,6 +313,7 @@ var forms = map[string][]form{
 			return apply(g, "Slice", vs(x, size, end, g.Ints([]int64{1}, 1)))
 		},
 		func(g *onnx.Graph) *onnx.Value { return g.Slice(picture(g, 2), 3, 0, 1) },
+		func(g *onnx.Graph) *onnx.Value { return g.Reverse(g.Reverse(picture(g, 2), 3), 1) },
 		func(g *onnx.Graph) *onnx.Value {
 			shape := apply(g, "Shape", vs(picture(g, 7)))
 			return g.Slice(shape, 0, 1, 4)

@@ -3,6 +3,7 @@ package onnxtest
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"cosmicman/onnx"
 	"cosmicman/tensor"
@@ -222,6 +223,43 @@ func evalMatMul(_ *onnx.Node, in []Tensor) (Tensor, error) {
 		next(index, batch)
 	}
 	return Floats(out, shape...), nil
+}
+
+// evalFusedMatMul is that times alpha, with the last two axes of its sides turned first
+// where it says so.
+func evalFusedMatMul(n *onnx.Node, in []Tensor) (Tensor, error) {
+	sides := slices.Clone(in)
+	for i, name := range []string{"transA", "transB"} {
+		if n.Int(name, 0) == 0 {
+			continue
+		}
+		shape := slices.Clone(sides[i].Shape)
+		last := len(shape) - 1
+		if last < 1 {
+			return Tensor{}, fmt.Errorf("input %d has shape %v", i, shape)
+		}
+		shape[last-1], shape[last] = shape[last], shape[last-1]
+		steps := strides(sides[i].Shape)
+		steps[last-1], steps[last] = steps[last], steps[last-1]
+		turned, err := gather(sides[i], shape, func(index []int64) (from int64) {
+			for j := range index {
+				from += index[j] * steps[j]
+			}
+			return from
+		})
+		if err != nil {
+			return Tensor{}, err
+		}
+		sides[i] = turned
+	}
+	out, err := evalMatMul(n, sides)
+	if err != nil {
+		return Tensor{}, err
+	}
+	for i := range out.Float64() {
+		out.Float64()[i] *= float64(n.Float("alpha", 1))
+	}
+	return out, nil
 }
 
 // evalAttention is softmax(q k' scale + bias) v, head by head (Vaswani et al.,
