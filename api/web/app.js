@@ -1,11 +1,12 @@
 // The page: its parts put together, and what happens when something is drawn.
 
 import { $, $$, debounce, h, icon, say, tabs, toast } from './dom.js'
-import { Failure, key, models, onKeyNeeded, ready, submit } from './client.js'
+import { Failure, key, loras as listLoRAs, models, onKeyNeeded, ready, submit } from './client.js'
 import { adopt, change, dice, form, onChange, request } from './form.js'
 import { learn } from './choices.js'
 import { defs } from './fabrics.js'
 import { bodyPanel, fieldsets, figure, outfitPanel, shuffled } from './panels.js'
+import { loras } from './loras.js'
 import { marks } from './marks.js'
 import { offerSamplers, settings, sizes } from './settings.js'
 import { callsDialog, copyable } from './calls.js'
@@ -22,6 +23,7 @@ const outfitFields = outfitPanel($('#outfit-fields'))
 figure($('#figure'))
 settings()
 const suitSizes = sizes()
+const offerLoRAs = loras()
 const showTab = tabs($('#sides'), (id) => {
   $('#figure').hidden = id === 'panel-text'
   if (form.tab === id) return
@@ -79,7 +81,7 @@ function clearErrors() {
 
 // home finds the field of a parameter such as outfit.top.color, or of what it is in.
 function home(param) {
-  for (let name = where[param] ?? param; name; name = name.slice(0, Math.max(0, name.lastIndexOf('.')))) {
+  for (let name = where[param] ?? param.replace(/^lora\[.*/, 'lora'); name; name = name.slice(0, Math.max(0, name.lastIndexOf('.')))) {
     const slot = /^outfit\.(\w+)/.exec(name)?.[1]
     if (slot && $(`[data-slot="${slot}"]`)) outfitFields.show(slot)
     const found = fieldsets().find((f) => f.dataset.param === name)
@@ -236,11 +238,13 @@ tellKey()
 // What the server can do.
 const modelSelect = $('#model')
 let known = []
+let files = [] // of LoRAs
 modelSelect.addEventListener('change', () => change({ model: modelSelect.value === known[0]?.id ? '' : modelSelect.value }))
 // suit offers what the chosen model can do.
 function suit() {
   const model = known.find((m) => m.id === form.model) ?? known[0]
   suitSizes(model)
+  offerLoRAs(files, model)
   if (model?.samplers?.length) offerSamplers(model.samplers)
 }
 function tellModels() {
@@ -270,7 +274,11 @@ async function look() {
     // Workers elsewhere may bring models yet; a server that was started for none has none.
     const none = why.includes('without a model')
     if (none) known = []
-    else if (first || why) known = await models()
+    else {
+      if (first || why) known = await models()
+      files = await listLoRAs()
+      offerLoRAs(files, known.find((m) => m.id === form.model) ?? known[0])
+    }
     if (first && known.length) {
       tellModels()
       understand()

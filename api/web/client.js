@@ -55,6 +55,9 @@ export const postJSON = async (path, body, o) => (await send('POST', path, { ...
 // models are those that can be used.
 export const models = async () => (await getJSON('/v1/models')).data ?? []
 
+// loras are those that the server has.
+export const loras = async () => (await getJSON('/v1/loras')).data ?? []
+
 // ready is '' when images can be drawn, or why not.
 export async function ready() {
   const answer = await fetch('/readyz', { cache: 'no-store' })

@@ -18,7 +18,7 @@ const first = () => ({
     shoes: { type: 'loafers', color: 'brown', material: 'leather' },
   },
   negative_prompt: '', model: '', size: 'auto', steps: 30, guidance_scale: 7.5, sampler: 'ddim', seed: 17, keepSeed: false, n: 1,
-  output_format: 'png', long_prompt: 'chunk', prompt_syntax: 'plain',
+  output_format: 'png', long_prompt: 'chunk', prompt_syntax: 'plain', lora: [],
   example: true,
 })
 
@@ -105,6 +105,7 @@ export function request() {
   for (const name of ['model', 'negative_prompt', 'size', 'n', 'output_format', 'long_prompt', 'prompt_syntax']) {
     if (form[name] !== defaults[name]) out[name] = form[name]
   }
+  if (form.lora.length) out.lora = form.lora
   return { ...out, num_inference_steps: form.steps, guidance_scale: form.guidance_scale, sampler: form.sampler, seed: form.seed }
 }
 
@@ -117,7 +118,7 @@ export function adopt(fields) {
     ...(fields.num_inference_steps ? { steps: fields.num_inference_steps } : {}),
     ...(fields.guidance_scale !== undefined ? { guidance_scale: fields.guidance_scale } : {}),
     ...(fields.sampler ? { sampler: fields.sampler } : {}),
-    seed: fields.seed, keepSeed: true,
+    lora: fields.lora ?? [], seed: fields.seed, keepSeed: true,
   })
 }
 

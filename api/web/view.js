@@ -89,6 +89,7 @@ function facts(item) {
   const rows = [
     ['Prompt', item.revised ?? f.prompt], ['Kept away', f.negative_prompt], ['Seed', item.seed], ['Size', `${item.width} × ${item.height}`], ['Steps', f.num_inference_steps],
     ['Guidance', f.guidance_scale], ['Sampler', f.sampler], ['Strength', f.strength], ['Model', item.model],
+    ['LoRAs', f.lora?.map((l) => (l.weight === 1 ? l.name : `${l.name} ${l.weight}`)).join(', ')],
   ].filter(([, v]) => v !== undefined && v !== '')
   const what = { edits: 'Painted over', variations: 'A variation', own: 'Your picture' }[item.route]
   return h('details', { class: 'facts', open: matchMedia('(min-width: 900px)').matches },

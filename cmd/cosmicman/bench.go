@@ -58,6 +58,8 @@ func bench(ctx context.Context, e *environment, args []string) error {
 	repeat := fs.Int("repeat", 3, "times each stage is run after a first one that is not counted")
 	decode := fs.Bool("decode", true, "time the VAE's decoder")
 	asJSON := fs.Bool("json", false, "print one JSON object")
+	var adapted drawing
+	fs.Func("lora", "FILE[:WEIGHT]: a LoRA; steps with it are timed too, in turn with those without; repeatable", adapted.addLoRA)
 	if err := parse(e, fs, args); err != nil {
 		return helped(err)
 	}
@@ -79,7 +81,7 @@ func bench(ctx context.Context, e *environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	return m.bench(ctx, e, benchPlan{want, counts, *repeat, *decode, *asJSON})
+	return m.bench(ctx, e, benchPlan{want, counts, *repeat, *decode, *asJSON, &adapted})
 }
 
 func parseSizes(s string) ([]benchSize, error) {
@@ -105,6 +107,7 @@ type benchPlan struct {
 	repeat int
 	decode bool
 	json   bool
+	lora   *drawing // whose LoRAs are timed
 }
 
 func (m *modelFlags) bench(ctx context.Context, e *environment, plan benchPlan) (err error) {
@@ -144,6 +147,9 @@ func (m *modelFlags) bench(ctx context.Context, e *environment, plan benchPlan) 
 	if len(plan.sizes) == 0 {
 		w, h := mod.NativeSize()
 		plan.sizes = []benchSize{{w, h}}
+	}
+	if err := plan.lora.openLoRAs(mod.Model); err != nil {
+		return err
 	}
 	b := bencher{mod.Model, plan, add}
 	for i, s := range plan.sizes {
@@ -191,20 +197,33 @@ func (b bencher) size(ctx context.Context, s benchSize, first bool) error {
 		if rows%2 == 0 {
 			guidance, images = 7.5, rows/2
 		}
-		seqs, err := b.m.Sequences(ctx, request(guidance), images)
-		if err != nil {
-			return wrongFlags("bench", err)
+		kinds := []string{"unet_step"}
+		requests := []*inference.Request{request(guidance)}
+		if with := b.plan.lora.request.LoRAs; len(with) > 0 {
+			r := request(guidance)
+			r.LoRAs = with
+			kinds, requests = append(kinds, "unet_step_lora"), append(requests, r)
 		}
-		var times []float64
-		for !seqs[0].Done() {
-			t := time.Now()
-			if err := b.m.Step(ctx, seqs...); err != nil {
-				return err
+		seqs, times := make([][]*inference.Sequence, len(kinds)), make([][]float64, len(kinds))
+		for i, r := range requests {
+			var err error
+			if seqs[i], err = b.m.Sequences(ctx, r, images); err != nil {
+				return wrongFlags("bench", err)
 			}
-			times = append(times, time.Since(t).Seconds())
 		}
-		b.add(stage{Name: "unet_step", Rows: rows, Width: s.width, Height: s.height}, times[1:]...)
-		last = seqs[0]
+		for !seqs[0][0].Done() {
+			for i := range kinds {
+				t := time.Now()
+				if err := b.m.Step(ctx, seqs[i]...); err != nil {
+					return err
+				}
+				times[i] = append(times[i], time.Since(t).Seconds())
+			}
+		}
+		for i, kind := range kinds {
+			b.add(stage{Name: kind, Rows: rows, Width: s.width, Height: s.height}, times[i][1:]...)
+		}
+		last = seqs[0][0]
 	}
 	if !b.plan.decode || last == nil {
 		return nil

@@ -18,11 +18,19 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"cosmicman/weights/lora"
 )
 
 // TestPage visits the page of a server with a tiny model, as people do.
 func TestPage(t *testing.T) {
-	s := serving(t, t.TempDir(), "--model", tiny(t, "tiny-sd"))
+	folder, dir := tiny(t, "tiny-sd"), t.TempDir()
+	for i, name := range []string{"portrait", "some/style"} {
+		path := filepath.Join(dir, name+loraExt)
+		writeLoRA(t, folder, path, uint64(i), lora.Attention, 2)
+		settled(t, path)
+	}
+	s := serving(t, t.TempDir(), "--model", folder, "--lora-dir", dir)
 	b := browser(t)
 	open := func(f func(*testing.T, *tab)) func(*testing.T) {
 		return func(t *testing.T) { f(t, visit(t, b, s.url)) }
@@ -38,6 +46,7 @@ func TestPage(t *testing.T) {
 	t.Run("brush", open(pagePaints))
 	t.Run("own", open(pageTakesOwnPictures))
 	t.Run("calls", open(pageTellsCallsThatWork))
+	t.Run("loras", open(pageDrawsWithLoRAs))
 	t.Run("keyboard", open(pageWorksByKeyboard))
 	t.Run("themes", open(pageIsLightAndDark))
 	t.Run("names", open(pageNamesItsControls))
@@ -192,6 +201,36 @@ func pageShowsErrorsWhereTheyBelong(t *testing.T, v *tab) {
 	v.drawn()
 	if n := get[int](v, `document.querySelectorAll('.error:not([hidden]), [aria-invalid=true]').length`); n != 0 {
 		t.Errorf("%d errors after an image", n)
+	}
+}
+
+func pageDrawsWithLoRAs(t *testing.T, v *tab) {
+	v.say("a headshot")
+	v.small()
+	v.js(`document.querySelector('#keepSeed').click()`)
+	plain := v.drawn()
+	pick := func(name string) {
+		v.js(`document.querySelector('.more').open = true`)
+		v.until(name+" is offered", fmt.Sprintf(`[...document.querySelector('#lora-add').options].some(o => o.value === %q)`, name))
+		v.js(fmt.Sprintf(`const x = document.querySelector('#lora-add'); x.value = %q; x.dispatchEvent(new Event('change'))`, name))
+	}
+	pick("some/style")
+	v.until("one is chosen", `document.querySelectorAll('#loras li').length === 1 && ![...document.querySelector('#lora-add').options].some(o => o.value === 'some/style')`)
+	styled := v.drawn()
+	if styled == plain || v.fact("LoRAs") != "some/style" {
+		t.Errorf("the image with a LoRA is that without, or says %q", v.fact("LoRAs"))
+	}
+	pick("portrait")
+	v.fill("#loras li:nth-child(2) input", "-0.5")
+	v.js(`document.querySelector('#loras li:nth-child(2) input').dispatchEvent(new Event('change'))`)
+	if v.drawn() == styled || v.fact("LoRAs") != "some/style, portrait -0.5" {
+		t.Errorf("the image with two says %q", v.fact("LoRAs"))
+	}
+	v.click("#loras li:nth-child(2) button")
+	v.click("#loras li button")
+	v.until("none is chosen", `document.querySelectorAll('#loras li').length === 0`)
+	if v.drawn() != plain {
+		t.Error("without LoRAs the image is another one")
 	}
 }
 
