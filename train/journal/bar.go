@@ -81,20 +81,27 @@ func (b *bar) add(name string, v float64) {
 // text is a step in words, the most wanted first.
 func (b *bar) text(r loop.StepReport) []string {
 	words := []string{fmt.Sprintf("step %d of %d", r.Step, r.Steps)}
+	if b.terminal { // whose lines are short
+		words[0] = fmt.Sprintf("%s %d/%d", gauge(float64(r.Step)/float64(max(r.Steps, 1))), r.Step, r.Steps)
+	}
 	loss := func(name string) {
 		if s := b.smooth[name]; s != nil && s.weight > 0 {
 			words = append(words, fmt.Sprintf("%s %.4g", name, s.value()))
 		}
 	}
 	loss("loss")
-	if len(r.Losses.Parts) > 1 {
-		for _, p := range r.Losses.Parts {
+	parts := r.Losses.Parts
+	for i, p := range parts {
+		if i > 0 { // the first is most of the loss
 			loss(p.Name)
 		}
 	}
 	words = append(words, fmt.Sprintf("%.3g images/s", r.ImagesPerSecond))
 	if r.Step < r.Steps {
 		words = append(words, span(r.Left.Round(time.Second))+" left")
+	}
+	if len(parts) > 1 {
+		loss(parts[0].Name)
 	}
 	if r.Took > 0 && float64(r.Waited) > 0.05*float64(r.Took) {
 		words = append(words, fmt.Sprintf("%.0f %% of it waiting for data", 100*float64(r.Waited)/float64(r.Took)))
@@ -106,15 +113,12 @@ func (b *bar) text(r loop.StepReport) []string {
 	if r.Skips > 0 {
 		words = append(words, fmt.Sprintf("%d skipped", r.Skips))
 	}
-	if b.terminal {
-		words[0] = gauge(float64(r.Step)/float64(max(r.Steps, 1))) + " " + words[0]
-	}
 	return words
 }
 
-// gauge is ten characters that fill.
+// gauge is eight characters that fill.
 func gauge(share float64) string {
-	const wide, parts = 10, " ▏▎▍▌▋▊▉█"
+	const wide, parts = 8, " ▏▎▍▌▋▊▉█"
 	eighths := int(math.Round(8 * wide * min(max(share, 0), 1)))
 	var g strings.Builder
 	for range wide {

@@ -30,7 +30,7 @@ func TestBarOnATerminal(t *testing.T) {
 		ImagesPerSecond: 3.21, Took: time.Second, Waited: 200 * time.Millisecond, Left: 3*time.Hour + 7*time.Minute, Lost: 1, Skips: 2,
 	}
 	b.step(r)
-	const want = "▕██▌       ▏ step 250 of 1000  loss 0.5  noise 0.2  hola 0.3  3.21 images/s  3h 07m left"
+	const want = "▕██      ▏ 250/1000  loss 0.5  hola 0.3  3.21 images/s  3h 07m left  noise 0.2"
 	if _, last := screen(out.String()); last != want {
 		t.Errorf("%q, want %q", last, want)
 	}
@@ -42,14 +42,21 @@ func TestBarOnATerminal(t *testing.T) {
 			t.Errorf("%d characters in %d columns", n, wide)
 		}
 	}
-	if _, last := screen(out.String()); !strings.HasSuffix(last, "20 % of it waiting for data  epoch 2.5  1 unreadable  2 skipped") {
+	if _, last := screen(out.String()); !strings.HasSuffix(last, "noise 0.2  20 % of it waiting for data  epoch 2.5  1 unreadable  2 skipped") {
 		t.Errorf("%q", last)
 	}
 	b.say("a note \x1b[31mthat\ncolours")
 	b.step(r)
 	above, last := screen(out.String())
-	if above[0] != "a note  [31mthat colours" || !strings.Contains(last, "step 250") {
+	if above[0] != "a note  [31mthat colours" || !strings.Contains(last, " 250/") {
 		t.Errorf("%q, %q", above, last)
+	}
+	long := stepOfRun(123_456, 200_000)
+	long.Left = 100*time.Hour + 30*time.Minute
+	wide = 80
+	b.step(long)
+	if _, last := screen(out.String()); !strings.Contains(last, "hola") || !strings.Contains(last, "images/s") || !strings.HasSuffix(last, "4d 4h left") {
+		t.Errorf("80 columns: %q", last)
 	}
 	b.end()
 	if _, last := screen(out.String()); last != "" {
@@ -67,7 +74,7 @@ func TestBarWithoutATerminal(t *testing.T) {
 	if len(lines) != 5 || strings.ContainsAny(out.String(), "\r\x1b▕") {
 		t.Errorf("%q", lines)
 	}
-	for i, want := range []string{"step 1 of", "step 11 of", "step 21 of", "step 31 of", "step 35 of"} {
+	for i, want := range []string{"step 1 of 35", "step 11 of 35", "step 21 of 35", "step 31 of 35", "step 35 of 35"} {
 		if !strings.HasPrefix(lines[i], want) {
 			t.Errorf("%q, want %s", lines[i], want)
 		}
