@@ -86,7 +86,7 @@ func TestSourcesThatAreNone(t *testing.T) {
 	put(t, dir, "hq2/label/one.txt", []byte("x"))
 	message := refused(t, small(Source{Path: filepath.Join(dir, "no")}, Source{Path: filepath.Join(dir, "file")}, Source{Path: filepath.Join(dir, "empty")},
 		Source{Path: filepath.Join(dir, "hq")}, Source{Path: filepath.Join(dir, "hq2"), Format: CosmicManHQ}))
-	wantAll(t, message, "no: is not there", "file: is no folder", "empty: has no image", "one.parquet: is no parquet file", "label: has no .parquet file")
+	wantAll(t, message, "no: is not there", "file: is no folder", "empty: has no image", "one.parquet: is 8 bytes long, expected a parquet file", "label: has no .parquet file")
 	err := Options{Sources: []Source{{Path: "a", Prior: true, Repeats: -1, Weight: -1, Format: "x"}}, Flip: 2, Held: Held{Share: 0.5, Count: 2}, Crop: "x", Upscale: "x", Sizes: "x", Unreadable: "x"}.Check()
 	if err == nil {
 		t.Fatal("taken")
