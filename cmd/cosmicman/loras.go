@@ -158,7 +158,7 @@ func (l *loras) walk(dir, prefix string, note func(name, path string, info fs.Fi
 			if err := l.walk(path, prefix+e.Name()+"/", note); err != nil {
 				return err
 			}
-		case !is || !info.Mode().IsRegular() || !plainName(name) || time.Since(info.ModTime()) < l.rest:
+		case !is || !info.Mode().IsRegular() || !plainName(name) || time.Since(info.ModTime()).Abs() < l.rest:
 		default:
 			note(name, path, info)
 		}

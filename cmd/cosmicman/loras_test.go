@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,63 @@ func settled(t *testing.T, path string) {
 	old := time.Now().Add(-time.Minute)
 	if err := os.Chtimes(path, old, old); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLoRAFolder: which files of a folder have names, and which is meant by a wrong one.
+func TestLoRAFolder(t *testing.T) {
+	dir := t.TempDir()
+	old, now, ahead := time.Now().Add(-time.Hour), time.Now(), time.Now().Add(time.Hour) // clocks of other machines
+	for path, at := range map[string]time.Time{
+		"a.safetensors": old, "org/b.safetensors": old, "1/2/3/c.safetensors": old, "ahead.safetensors": ahead, "a/b.c d:e.safetensors": old,
+		"new.safetensors": now, ".hidden.safetensors": old, ".git/d.safetensors": old, "1/2/3/4/e.safetensors": old, "f.ckpt": old, ".safetensors": old,
+		"control\n.safetensors": old, "dir.safetensors/g": old, strings.Repeat("l", 201) + ".safetensors": old, "\xff.safetensors": old,
+	} {
+		path = filepath.Join(dir, path)
+		err := os.MkdirAll(filepath.Dir(path), 0o700)
+		if err == nil {
+			err = os.WriteFile(path, []byte(path), 0o600)
+		}
+		if err == nil {
+			err = os.Chtimes(path, at, at)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Symlink(filepath.Join(dir, "a.safetensors"), filepath.Join(dir, "link.safetensors")), os.Symlink(dir, filepath.Join(dir, "loop")),
+		os.Symlink(filepath.Join(dir, "nothing"), filepath.Join(dir, "broken.safetensors"))); err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLoRAs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := l.all()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range all {
+		if !strings.HasPrefix(f.name, "loop/") {
+			names = append(names, f.name)
+		}
+	}
+	if want := []string{"1/2/3/c", "a", "a/b.c d:e", "ahead", "link", "org/b"}; !slices.Equal(names, want) {
+		t.Errorf("the names are %q, expected %q", names, want)
+	}
+	for wrong, hint := range map[string]string{"B": "did you mean", "orgb": "did you mean org/b?", "aheat": "did you mean ahead?", "something else": "see GET /v1/loras"} {
+		if _, err := l.named(2, wrong); job.KindOf(err) != job.Invalid || !strings.HasPrefix(err.Error(), "lora[2].name: there is no LoRA ") || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+	if _, err := (&loras{}).named(0, "a"); err == nil || !strings.Contains(err.Error(), "no --lora-dir") {
+		t.Errorf("without a folder: %v", err)
+	}
+	for _, path := range []string{filepath.Join(dir, "none"), filepath.Join(dir, "a.safetensors")} {
+		if _, err := openLoRAs(path); err == nil {
+			t.Errorf("%s is no folder", path)
+		}
 	}
 }
 
