@@ -105,6 +105,7 @@ const drawing = `
 	tests inference     <- newmodel train/encode
 	tests train/encode  <- newmodel
 	tests train         <- newmodel onnx/onnxtest dolls
+	tests train/recipe  <- dolls
 	tests train/loop    <- newmodel
 	tests train/dataset <- dolls tokenizer
 	tests autodiff      <- onnx/onnxtest ort model newmodel/fill diffusion

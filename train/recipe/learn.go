@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"cosmicman/artifact"
-	"cosmicman/diffusion"
 	"cosmicman/model"
 	"cosmicman/tensor"
 	"cosmicman/train"
@@ -147,7 +146,7 @@ func (r *Run) loopConfig(t task, j *journal.Journal) loop.Config {
 		Folder: c.Output, Steps: int64(c.Steps), Accumulate: c.Accumulate, Optimizer: c.Optimizer,
 		Schedule:   loop.Schedule{Name: c.Schedule.Name, Rate: c.LearningRate, Warmup: int64(c.Schedule.Warmup), Cycles: c.Schedule.Cycles, Power: c.Schedule.Power},
 		MaxSkips:   50,
-		Held:       loop.Held{Every: int64(c.Validate), First: true},
+		Held:       loop.Held{Every: int64(c.Validate), First: true, Average: c.EMA > 0},
 		Checkpoint: loop.Checkpoint{Every: int64(c.Checkpoint.Every), Period: time.Duration(c.Checkpoint.Minutes) * time.Minute, Keep: c.Checkpoint.Keep},
 		Ahead:      loop.Ahead{Batches: c.Ahead},
 		Resume:     r.env.Resume, Fixed: fixed, Free: free, Version: r.env.Version,
@@ -190,11 +189,16 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 	if err := r.prefill(ctx); err != nil {
 		return nil, err
 	}
-	t := &unetTask{run: r, config: c, set: r.set, texts: r.texts, vae: r.vae, hola: r.hola != nil}
-	if t.noising, err = r.noising(); err != nil {
-		return nil, err
+	t := &unetTask{run: r, config: c, set: r.set, texts: r.texts, vae: r.vae, noising: r.noising, hola: r.hola != nil}
+	o := train.UNetOptions{
+		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: t.noising, Pixels: int64(r.base.vae.Factor()),
+		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
+		Recompute: c.Recompute, Threads: c.Threads, Through: c.TextEncoders,
 	}
-	if t.learner, err = train.NewUNetLearner(r.env.Runtime, r.unetOptions(t.noising)); err != nil {
+	if c.Teach == TeachLoRA {
+		o.LoRA = c.lora()
+	}
+	if t.learner, err = train.NewUNetLearner(r.env.Runtime, o); err != nil {
 		return nil, err
 	}
 	t.parts = []part{{component: r.base.UNet.Name, tensors: t.learner.Tensors(), layers: t.learner.Adapter()}}
@@ -204,32 +208,6 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 		}
 	}
 	return t, nil
-}
-
-// noising is how the model's images are mixed with noise, and what is predicted.
-func (r *Run) noising() (diffusion.Noising, error) {
-	n, err := r.base.schedule.Noising()
-	if err != nil {
-		return n, fmt.Errorf("%s: %w", r.base.Scheduler.Path, err)
-	}
-	if p := r.config.Loss.Prediction; p != "auto" {
-		n.Prediction = p
-	}
-	return n, nil
-}
-
-// unetOptions are what a UNet is taught by.
-func (r *Run) unetOptions(noising diffusion.Noising) train.UNetOptions {
-	c := &r.config
-	o := train.UNetOptions{
-		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: noising, Pixels: int64(r.base.vae.Factor()),
-		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
-		Recompute: c.Recompute, Threads: c.Threads, Through: c.TextEncoders,
-	}
-	if c.Teach == TeachLoRA {
-		o.LoRA = c.lora()
-	}
-	return o
 }
 
 // teachTexts has the text encoders learn beside the UNet.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"cosmicman/diffusion"
 	"cosmicman/model"
 	"cosmicman/ort"
 	"cosmicman/train"
@@ -40,18 +41,19 @@ type Environment struct {
 
 // Run is a run that is ready to begin: its settings, model and data fit each other.
 type Run struct {
-	config Config
-	env    Environment
-	base   *base
-	set    *dataset.Set
-	facts  dataset.Facts
-	whole  dataset.CaptionOptions // of captions that are not shortened
-	texts  *encode.Texts
-	vae    *encode.VAE
-	cache  *encode.Cache
-	hola   *train.HOLA // nil: the noise loss alone
-	layers []train.Layer
-	notes  []string // for its user, before the run
+	config  Config
+	env     Environment
+	base    *base
+	set     *dataset.Set
+	facts   dataset.Facts
+	noising diffusion.Noising
+	whole   dataset.CaptionOptions // of captions that are not shortened
+	texts   *encode.Texts
+	vae     *encode.VAE
+	cache   *encode.Cache
+	hola    *train.HOLA // nil: the noise loss alone
+	layers  []train.Layer
+	notes   []string // for its user, before the run
 }
 
 // Open checks settings, model and data, and that they fit each other. An error lists
@@ -104,7 +106,26 @@ func (r *Run) open(ctx context.Context) error {
 	for _, f := range r.set.LeftOut() {
 		r.notes = append(r.notes, fmt.Sprintf("left out: %v", f))
 	}
+	if err := r.predict(); err != nil {
+		return err
+	}
 	return r.supervise()
+}
+
+// predict finds out what the UNet learns to predict.
+func (r *Run) predict() (err error) {
+	c := &r.config
+	if r.noising, err = r.base.schedule.Noising(); err != nil {
+		return fmt.Errorf("%s: %w", r.base.Scheduler.Path, err)
+	}
+	if c.Loss.Prediction == "auto" || c.Loss.Prediction == r.noising.Prediction || c.Teach != TeachLoRA && c.Teach != TeachUNet {
+		return nil
+	}
+	if c.Teach == TeachLoRA || !c.Write.Pipeline && !c.TextEncoders {
+		r.notes = append(r.notes, fmt.Sprintf("the UNet learns to predict %s, but the model's scheduler says %s, which whoever draws has to change; write.pipeline writes a model that says it", c.Loss.Prediction, r.noising.Prediction))
+	}
+	r.noising.Prediction = c.Loss.Prediction
+	return nil
 }
 
 // fresh refuses a folder that holds another run already.

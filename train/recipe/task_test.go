@@ -1,0 +1,286 @@
+package recipe
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"cosmicman/dolls"
+	"cosmicman/newmodel"
+	"cosmicman/ort"
+)
+
+// opened is a run of some settings over a small model and a few dolls.
+func opened(t *testing.T, arch string, change func(c *Config), said io.Writer) *Run {
+	t.Helper()
+	top := t.TempDir()
+	a, err := newmodel.LoadArch(arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := newmodel.Write(t.Context(), filepath.Join(top, "model"), a, newmodel.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := dolls.Write(t.Context(), filepath.Join(top, "dolls"), dolls.Options{Count: 7, Seed: 5, Width: 64, Height: 64, Style: dolls.Pixel}); err != nil {
+		t.Fatal(err)
+	}
+	rt, err := ort.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := rt.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c := Default(TeachLoRA)
+	c.Model, c.Output, c.Data = filepath.Join(top, "model"), filepath.Join(top, "out"), []Source{{Path: filepath.Join(top, "dolls"), Repeats: 1, Weight: 1}}
+	c.Images.Width, c.Images.Height, c.Threads, c.Batch, c.HeldOut = 64, 64, 1, 2, 3
+	c.Samples.Count = 0
+	change(&c)
+	r, err := Open(t.Context(), c, Environment{Runtime: rt, Out: said})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// taskOf makes the run's task.
+func taskOf(t *testing.T, r *Run) task {
+	t.Helper()
+	if err := os.MkdirAll(r.config.Output, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	made, err := r.task(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := made.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return made
+}
+
+func prepared(t *testing.T, x task, number int64) *unetBatch {
+	t.Helper()
+	b, err := x.Prepare(t.Context(), number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.(*unetBatch)
+}
+
+// TestBatchesFollowFromTheirNumber makes batches in another order by another run, whose
+// cache knows nothing.
+func TestBatchesFollowFromTheirNumber(t *testing.T) {
+	change := func(c *Config) {
+		c.Images.Flip, c.Images.Crop, c.Loss.NoiseOffset, c.Loss.PartWeight = 0.5, "random", 0.1, 0.5
+		c.Dropout.Per, c.Dropout.Share = "sample", 0.3
+	}
+	first := taskOf(t, opened(t, "tiny-sdxl", change, io.Discard))
+	second := taskOf(t, opened(t, "tiny-sdxl", func(c *Config) { change(c); c.Cache.Dir = "off" }, io.Discard))
+	var all []*unetBatch
+	for n := range int64(5) {
+		all = append(all, prepared(t, first, n))
+	}
+	dropped, told := 0, 0
+	for n := int64(4); n >= 0; n-- {
+		b := prepared(t, second, n)
+		if !reflect.DeepEqual(b, all[n]) {
+			t.Errorf("batch %d differs", n)
+		}
+		if b.Images() != 2 || len(b.TimeIDs) != 12 || len(b.Samples) != 2 || len(b.Areas) != 2*8*8 {
+			t.Errorf("batch %d has %d images, %d sizes, %d samples and %d areas", n, b.Images(), len(b.TimeIDs), len(b.Samples), len(b.Areas))
+		}
+		for _, s := range b.Samples {
+			if len(s.Groups) == 0 {
+				dropped++
+			} else {
+				told++
+			}
+		}
+		if slices.Equal(b.Noise[:len(b.Noise)/2], b.Noise[len(b.Noise)/2:]) {
+			t.Errorf("the rows of batch %d have the same noise", n)
+		}
+		for o := range n {
+			if slices.Equal(b.Noise, all[o].Noise) || slices.Equal(b.Timesteps, all[o].Timesteps) {
+				t.Errorf("batches %d and %d have the same noise or timesteps", n, o)
+			}
+		}
+	}
+	if dropped == 0 || told == 0 {
+		t.Errorf("%d rows without text, %d with", dropped, told)
+	}
+	// Held-out batches are always the same, and no part of their text is dropped.
+	steps := map[int]bool{}
+	for n := range first.Held() {
+		a, err := first.PrepareHeld(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := second.PrepareHeld(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("held-out batch %d differs", n)
+		}
+		for i, s := range a.(*unetBatch).Samples {
+			if len(s.Groups) < 3 {
+				t.Errorf("held-out batch %d: a caption has %d groups", n, len(s.Groups))
+			}
+			steps[a.(*unetBatch).Timesteps[i]/334] = true
+		}
+	}
+	if first.Held() != 2 || len(steps) < 3 {
+		t.Errorf("%d held-out batches with timesteps in %d of 3 parts", first.Held(), len(steps))
+	}
+}
+
+// TestBatchesWithoutText drops whole batches' texts, as the published code does.
+func TestBatchesWithoutText(t *testing.T) {
+	x := taskOf(t, opened(t, "tiny-sd", func(c *Config) { c.Dropout.Share = 0.4; c.HeldOut = 0 }, io.Discard))
+	with, without := 0, 0
+	for n := range int64(12) {
+		b := prepared(t, x, n)
+		empty := 0
+		for _, s := range b.Samples {
+			if len(s.Groups) == 0 {
+				empty++
+			}
+		}
+		switch empty {
+		case 0:
+			with++
+		case 2:
+			without++
+			half := len(b.States) / 2
+			if !slices.Equal(b.States[:half], b.States[half:]) {
+				t.Errorf("batch %d: rows without text differ", n)
+			}
+		default:
+			t.Errorf("batch %d: %d of 2 rows without text", n, empty)
+		}
+	}
+	if with == 0 || without == 0 {
+		t.Errorf("%d batches with text, %d without", with, without)
+	}
+}
+
+// TestUnreadableImagesAreNamed removes a file after the run was opened.
+func TestUnreadableImagesAreNamed(t *testing.T) {
+	var said bytes.Buffer
+	r := opened(t, "tiny-sd", func(c *Config) { c.HeldOut = 0; c.Batch = 7; c.Steps = 1 }, &said)
+	gone := r.set.Items()[2]
+	if err := os.Remove(gone.Path()); err != nil {
+		t.Fatal(err)
+	}
+	done, err := r.Learn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(done.Written) != 1 || done.Stopped {
+		t.Errorf("%+v", done)
+	}
+	if !strings.Contains(said.String(), gone.Path()+": is not there") {
+		t.Errorf("%s is not named in:\n%s", gone.Path(), &said)
+	}
+}
+
+// TestTextEncodersMoveBesideTheUNet learns a step, by which every part must change.
+func TestTextEncodersMoveBesideTheUNet(t *testing.T) {
+	for _, arch := range []string{"tiny-sd", "tiny-sdxl"} {
+		x := taskOf(t, opened(t, arch, func(c *Config) { c.Teach, c.TextEncoders, c.HeldOut = TeachUNet, true, 0 }, io.Discard))
+		b := prepared(t, x, 0)
+		losses, err := x.Learn(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		judged, err := x.Judge(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if losses.Total <= 0 || losses.Total != judged.Total {
+			t.Errorf("%s: loss %v, judged %v", arch, losses, judged)
+		}
+		moved, names := map[string]int{}, map[string]bool{}
+		for _, v := range x.Tensors() {
+			if names[v.Name] {
+				t.Errorf("%s: two tensors are called %s", arch, v.Name)
+			}
+			names[v.Name] = true
+			part, _, _ := strings.Cut(v.Name, ".")
+			if slices.ContainsFunc(v.Gradient, func(g float32) bool { return g != 0 }) {
+				moved[part]++
+			}
+		}
+		for _, part := range []string{"unet", "text_encoder", "text_encoder_2"} {
+			if want := part != "text_encoder_2" || arch == "tiny-sdxl"; (moved[part] > 5) != want {
+				t.Errorf("%s: %d tensors of %s have gradients", arch, moved[part], part)
+			}
+		}
+	}
+}
+
+// TestPriorImagesWeigh has two sources, one of which is to be kept.
+func TestPriorImagesWeigh(t *testing.T) {
+	r := opened(t, "tiny-sd", func(c *Config) {
+		more := filepath.Join(filepath.Dir(c.Output), "more")
+		if err := dolls.Write(t.Context(), more, dolls.Options{Count: 3, Seed: 6, Width: 64, Height: 64, Style: dolls.Pixel}); err != nil {
+			t.Fatal(err)
+		}
+		c.Data = append(c.Data, Source{Path: more, Repeats: 2, Weight: 0.25, Prior: true, Trigger: "somebody"})
+		c.HeldOut = 2
+	}, io.Discard)
+	x := taskOf(t, r)
+	weights := map[float64]int{}
+	for n := range int64(r.facts.Batches) {
+		b := prepared(t, x, n)
+		if b.Weights == nil {
+			weights[1] += b.Images()
+		}
+		for _, w := range b.Weights {
+			weights[w]++
+		}
+	}
+	if weights[1] < 5 || weights[0.25] < 6 || len(weights) != 2 {
+		t.Errorf("weights %v, want 5 of 1 and 6 of 0.25", weights)
+	}
+	for _, i := range r.set.Held {
+		if i.Source.Prior {
+			t.Errorf("%s is held out", i.Name)
+		}
+	}
+}
+
+// TestRunsThatDoNotFit are refused when they are opened or before they begin.
+func TestRunsThatDoNotFit(t *testing.T) {
+	r := opened(t, "tiny-sd", func(c *Config) { c.Memory = 1 << 20 }, io.Discard)
+	if _, err := r.Learn(t.Context()); err == nil || !strings.Contains(err.Error(), "memory: the run takes about") {
+		t.Errorf("error %v, want one of memory", err)
+	}
+	if _, err := os.Stat(r.config.Output); err == nil {
+		t.Error("something was written")
+	}
+	c := r.config
+	c.HOLA.Strides = []int64{12}
+	if _, err := Open(t.Context(), c, r.env); err == nil || !strings.Contains(err.Error(), "hola.strides [12] pick no layer") {
+		t.Errorf("error %v, want one of strides", err)
+	}
+	c.HOLA.Strides, c.HOLA.Use, c.Images.Width = nil, "off", 60
+	if _, err := Open(t.Context(), c, r.env); err == nil || !strings.Contains(err.Error(), "images.size is 60x64, expected multiples of 8") {
+		t.Errorf("error %v, want one of the size", err)
+	}
+}
