@@ -274,8 +274,11 @@ func sameFolder(a, b string) bool {
 
 // trainFault makes wrong usage of what its user can change.
 func trainFault(err error) error {
-	if _, is := errors.AsType[*recipe.Fault](err); err != nil && is {
+	if err == nil {
+		return nil
+	}
+	if _, is := errors.AsType[*recipe.Fault](err); is {
 		return asUsage(err)
 	}
-	return err
+	return orPull(err, "")
 }

@@ -97,10 +97,14 @@ func (r *Run) open(ctx context.Context) error {
 	if r.env.Terminal {
 		options.Progress = func(done, all int) { r.progress("looked at %d of %d images", done, all) }
 	}
-	if r.set, err = dataset.Open(ctx, options); err != nil {
-		return err
-	}
+	r.set, err = dataset.Open(ctx, options)
 	r.progressEnd()
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &Fault{err.Error()} // which has a line for each file
+	}
 	r.facts = r.set.Facts()
 	r.notes = append(r.notes, r.facts.Notes...)
 	for _, f := range r.set.LeftOut() {
