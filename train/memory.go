@@ -50,6 +50,29 @@ func (o UNetOptions) Memory(rows, height, width, tokens int) (Memory, error) {
 	return o.program(g, trained).Memory(symbols)
 }
 
+// Memory says what teaching takes with batches of rows images of height x width pixels,
+// before anything is made or read.
+func (o VAEOptions) Memory(rows, height, width int) (Memory, error) {
+	if err := o.Check(); err != nil {
+		return Memory{}, err
+	}
+	f := o.Config.Factor()
+	if rows < 1 || height < f || width < f {
+		return Memory{}, fmt.Errorf("memory of %d rows of %dx%d pixels, expected 1 or more rows and %d or more pixels", rows, width, height, f)
+	}
+	g, err := model.VAE(o.Config)
+	if err != nil {
+		return Memory{}, err
+	}
+	trained, err := pick(g, o.Tensors)
+	if err != nil {
+		return Memory{}, err
+	}
+	o.losses(g)
+	c := ProgramConfig{Name: "vae", Graph: g, Loss: "loss", Tensors: trained, Frozen: o.Weights, Recompute: o.Recompute}
+	return c.Memory(map[string]int64{"rows": int64(rows), "height": int64(height / f), "width": int64(width / f)})
+}
+
 // Memory says what a program takes with inputs of some sizes: symbols are what the
 // graph's inputs call theirs, such as rows. Only the names and shapes of Tensors are
 // looked at. The graph is used up.

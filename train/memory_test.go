@@ -13,8 +13,10 @@ import (
 	"testing"
 
 	"cosmicman/model"
+	"cosmicman/newmodel"
 	"cosmicman/onnx"
 	"cosmicman/tensor"
+	"cosmicman/weights"
 )
 
 var measureFlag = flag.String("measure", "", "teach one of the measured learners for a step and print the memory that it took")
@@ -117,6 +119,42 @@ func TestMemoryOfWeights(t *testing.T) {
 		if _, err := memory(); err == nil {
 			t.Errorf("%s: no error", what)
 		}
+	}
+}
+
+// TestMemoryOfAutoencoders: it grows with rows and areas, and less is taken where blocks
+// are computed anew.
+func TestMemoryOfAutoencoders(t *testing.T) {
+	a, err := newmodel.LoadArch("doll")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := VAEOptions{Weights: &weights.Index{}, Distance: Absolute}
+	if o.Config, err = model.ParseVAE(a["vae"]); err != nil {
+		t.Fatal(err)
+	}
+	takes := func(rows, side int, recompute bool) Memory {
+		o.Recompute = recompute
+		m, err := o.Memory(rows, side, side)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	one, kept := takes(1, 64, true), takes(1, 64, false)
+	g, err := model.VAE(o.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.Trained != 4*g.ParamElements() || one.Frozen != 0 || one.Activations*5/4 > kept.Activations {
+		t.Errorf("%+v with recomputation, %+v without, of %d weights", one, kept, g.ParamElements())
+	}
+	// Latents' attention grows faster than its area.
+	if two, larger := takes(2, 64, true).Activations, takes(1, 128, true).Activations; two < one.Activations*19/10 || two > one.Activations*21/10 || larger < one.Activations*39/10 {
+		t.Errorf("%d bytes for an image, %d for two, %d for one of twice the side", one.Activations, two, larger)
+	}
+	if _, err := o.Memory(1, 2, 64); err == nil {
+		t.Error("no error for an image of two rows of pixels")
 	}
 }
 

@@ -190,15 +190,7 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 		return nil, err
 	}
 	t := &unetTask{run: r, config: c, set: r.set, texts: r.texts, vae: r.vae, noising: r.noising, hola: r.hola != nil}
-	o := train.UNetOptions{
-		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: t.noising, Pixels: int64(r.base.vae.Factor()),
-		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
-		Recompute: c.Recompute, Threads: c.Threads, Through: c.TextEncoders,
-	}
-	if c.Teach == TeachLoRA {
-		o.LoRA = c.lora()
-	}
-	if t.learner, err = train.NewUNetLearner(r.env.Runtime, o); err != nil {
+	if t.learner, err = train.NewUNetLearner(r.env.Runtime, r.unetOptions()); err != nil {
 		return nil, err
 	}
 	t.parts = []part{{component: r.base.UNet.Name, tensors: t.learner.Tensors(), layers: t.learner.Adapter()}}
@@ -208,6 +200,20 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 		}
 	}
 	return t, nil
+}
+
+// unetOptions say what of the UNet is taught, and how.
+func (r *Run) unetOptions() train.UNetOptions {
+	c := &r.config
+	o := train.UNetOptions{
+		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: r.noising, Pixels: int64(r.base.vae.Factor()),
+		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
+		Recompute: c.Recompute, Threads: c.Threads, Through: c.TextEncoders,
+	}
+	if c.Teach == TeachLoRA {
+		o.LoRA = c.lora()
+	}
+	return o
 }
 
 // teachTexts has the text encoders learn beside the UNet.

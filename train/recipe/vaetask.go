@@ -31,15 +31,19 @@ func (b *vaeBatch) Images() int { return b.images }
 func (b *vaeBatch) Missing() []string { return b.missing }
 
 func (r *Run) vaeTask() (task, error) {
-	c := &r.config
 	if err := r.foldable(); err != nil {
 		return nil, err
 	}
-	l, err := train.NewVAELearner(r.env.Runtime, train.VAEOptions{
+	l, err := train.NewVAELearner(r.env.Runtime, r.vaeOptions())
+	return &vaeTask{r, l}, err
+}
+
+func (r *Run) vaeOptions() train.VAEOptions {
+	c := &r.config
+	return train.VAEOptions{
 		Config: r.base.vae, Weights: r.base.VAE.Index, Distance: train.Distance(c.VAE.Loss), KL: c.VAE.KLWeight,
 		Recompute: c.Recompute, Threads: c.Threads,
-	})
-	return &vaeTask{r, l}, err
+	}
 }
 
 func (t *vaeTask) Tensors() []train.Tensor { return t.learner.Tensors() }
