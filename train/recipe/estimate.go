@@ -153,11 +153,6 @@ func (r *Run) memoryNeeds() ([]need, error) {
 		fallthrough
 	case TeachUNet:
 		needs = append(needs, need{"text encoders", fileBytes(b.TextEncoder) + fileBytes(b.TextEncoder2)})
-		most, err := r.activations()
-		if err != nil {
-			return nil, err
-		}
-		needs = append(needs, need{"for a step", most})
 	}
 	working, err := r.activations()
 	if err != nil {
@@ -188,26 +183,6 @@ func (r *Run) activations() (int64, error) {
 	}
 	m, err := r.unetOptions().Memory(c.Batch, s.Height, s.Width, r.texts.Tokens())
 	return m.Activations, err
-}
-
-// activations is what a step of a UNet takes with the largest pictures, with the holes
-// that the runtime's allocator leaves.
-func (r *Run) activations() (int64, error) {
-	noising, err := r.noising()
-	if err != nil {
-		return 0, err
-	}
-	width, height := 0, 0
-	for _, s := range r.facts.Sizes {
-		if int(s.Size.Width)*int(s.Size.Height) > width*height {
-			width, height = int(s.Size.Width), int(s.Size.Height)
-		}
-	}
-	if width == 0 {
-		return 0, nil // there are no pictures, which is said elsewhere
-	}
-	m, err := r.unetOptions(noising).Memory(r.config.Batch, height, width, r.texts.Tokens())
-	return m.Activations + m.Activations/4, err
 }
 
 func (r *Run) diskNeeds() ([]need, error) {
