@@ -18,7 +18,8 @@ const (
 // model is one that the engine has, loaded or not. The device's goroutine owns it.
 type model struct {
 	name          string
-	bytes         int64
+	bytes         int64 // while it is loaded with the sessions that it has for variants
+	alone         int64 // bytes without these
 	pinned        bool
 	loaded        Model
 	used          float64
@@ -147,7 +148,8 @@ func (d *device) load(m *model) {
 		return
 	}
 	took := time.Since(begun)
-	m.loaded, m.bytes, m.used, m.failures, m.retryAt, m.why, m.learned = opened, opened.Bytes(), d.now(), 0, 0, "", true
+	m.alone = opened.Bytes()
+	m.loaded, m.bytes, m.used, m.failures, m.retryAt, m.why, m.learned = opened, m.alone, d.now(), 0, 0, "", true
 	d.book.Loaded(m.name, took.Seconds())
 	w.observe(job.Event{Type: job.EventLoaded, Model: m.name, Bytes: m.bytes, Took: took})
 }
@@ -201,4 +203,5 @@ func (d *device) unload(m *model) {
 	}
 	m.loaded = nil
 	w.observe(job.Event{Type: job.EventUnloaded, Model: m.name, Bytes: m.bytes})
+	m.bytes = m.alone
 }

@@ -38,6 +38,35 @@ func TestModelsTakeTurnsInTheMemoryBudget(t *testing.T) {
 	})
 }
 
+// TestVariantsTakeMemory: sessions that a model has made for LoRAs count while it is
+// loaded, and not when it is loaded again.
+func TestVariantsTakeMemory(t *testing.T) {
+	e := quick()
+	e.Has, e.Adapted = []worker.ModelInfo{{Name: "m", Bytes: 40}, {Name: "n", Bytes: 40}}, 40
+	working(t, e, func(c *worker.Config) { c.Memory = 80 }, func(b *bench) {
+		draw := func(model string, loras ...job.LoRA) {
+			s := spec(1, 3)
+			s.Model, s.Drawing.LoRAs = model, loras
+			id := b.source.submit(s)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			b.wantDrawn(id)
+		}
+		loaded := func(want ...string) {
+			t.Helper()
+			if got := slices.Sorted(slices.Values(e.Loaded())); !slices.Equal(got, want) {
+				t.Errorf("loaded: %v, want %v", got, want)
+			}
+		}
+		draw("m", job.LoRA{Name: "a", Weight: 1})
+		loaded("m")
+		draw("n")
+		loaded("n") // m has become twice as large
+		draw("m")
+		loaded("m", "n")
+	})
+}
+
 // TestABusyWorkerChangesModelsSeldom has work for two models, of which one fits,
 // without an end.
 func TestABusyWorkerChangesModelsSeldom(t *testing.T) {

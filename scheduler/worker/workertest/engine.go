@@ -32,6 +32,8 @@ type Engine struct {
 	PerRow time.Duration // of a UNet call at 512x512, in proportion to pixels elsewhere
 	Decode time.Duration // at 512x512, in proportion to pixels elsewhere
 
+	Adapted int64 // bytes that a model takes more once it has drawn with LoRAs
+
 	Pad      func(g job.Group, n int) int
 	OnOpen   func(model string) error
 	OnBegin  func(starts []worker.Start) []error // nil: all well
@@ -122,11 +124,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 type model struct {
-	e    *Engine
-	info worker.ModelInfo
+	e       *Engine
+	info    worker.ModelInfo
+	adapted int64
 }
 
-func (m *model) Bytes() int64 { return m.info.Bytes }
+func (m *model) Bytes() int64 { return m.info.Bytes + m.adapted }
 
 func (m *model) Rows(g job.Group, n int) int {
 	if m.e.Pad == nil {
@@ -183,6 +186,9 @@ func (m *model) Step(_ context.Context, seqs []worker.Sequence) ([]error, error)
 			s.advance()
 		}
 	}
+	if call.Group.Variant != "" {
+		m.adapted = m.e.Adapted
+	}
 	m.e.mu.Lock()
 	defer m.e.mu.Unlock()
 	m.e.calls = append(m.e.calls, call)
@@ -224,6 +230,9 @@ type Sequence struct {
 
 func newSequence(name string, s worker.Start) *Sequence {
 	q := &Sequence{Start: s, group: job.Group{Model: name, Height: 64, Width: 64, Tokens: 77}}
+	if len(s.Drawing.LoRAs) > 0 {
+		q.group.Variant = "adapted"
+	}
 	if s.Drawing.Height > 0 {
 		q.group.Height = s.Drawing.Height / 8
 	}
