@@ -91,7 +91,10 @@ func NewProgram(rt *ort.Runtime, c ProgramConfig) (*Program, error) {
 	// whatever merges equal nodes would undo recomputation, and a frozen weight that is
 	// turned or cast ahead of time is a second copy of it.
 	p.gradient, err = p.session(encoded, ort.SessionConfig{Name: c.Name + "'s gradients", Arena: true, Profile: c.Profile})
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // The names of what a graph with gradients takes and gives for each tensor.

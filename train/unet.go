@@ -99,8 +99,10 @@ func NewUNetLearner(rt *ort.Runtime, o UNetOptions) (*UNetLearner, error) {
 	if g, l.layers, err = unetLosses(g, o); err != nil {
 		return nil, err
 	}
-	l.program, err = NewProgram(rt, o.program(g, l.tensors))
-	return l, err
+	if l.program, err = NewProgram(rt, o.program(g, l.tensors)); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 func (o UNetOptions) program(g *onnx.Graph, tensors []Tensor) ProgramConfig {
