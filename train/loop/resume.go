@@ -98,7 +98,10 @@ func (r *run) find(ctx context.Context) (c *checkpoint.Checkpoint, later []check
 			faults = append(faults, err)
 			r.note("%v", err)
 		}
-		return nil, nil, errors.Join(faults...) // nil where there is none
+		if len(all) == 0 {
+			r.note("there is no checkpoint in %s: the run starts at its beginning", r.Folder)
+		}
+		return nil, nil, errors.Join(faults...)
 	}
 	if c, err = checkpoint.Open(ctx, r.Resume); err != nil {
 		if errors.Is(err, os.ErrNotExist) && !errors.As(err, new(*checkpoint.DamagedError)) {

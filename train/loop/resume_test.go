@@ -253,7 +253,7 @@ func TestLostIsToldOnce(t *testing.T) {
 	task.missing = missing
 	var second journal
 	mustRun(t, c, task, &second)
-	if len(first.notes) != 3 || len(second.notes) != 0 || second.steps[len(second.steps)-1].Lost != 40 {
+	if len(first.notes) != 4 || first.notes[0] != "there is no checkpoint in "+c.Folder+": the run starts at its beginning" || len(second.notes) != 0 || second.steps[len(second.steps)-1].Lost != 40 {
 		t.Errorf("told were %q and %q; %d counted", first.notes, second.notes, second.steps[len(second.steps)-1].Lost)
 	}
 }
