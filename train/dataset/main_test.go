@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"bytes"
-	"encoding/json"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -82,15 +81,6 @@ func jpegOf(t testing.TB, m image.Image) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
-}
-
-func jsonOf(t testing.TB, v any) string {
-	t.Helper()
-	data, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }
 
 // small is options for a source of small images.

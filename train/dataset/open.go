@@ -428,13 +428,23 @@ func (s *Set) hold(kept []*Item) {
 	}
 }
 
+// maxEntries bounds an epoch's visits, whose order is kept in memory.
+const maxEntries = 1 << 28
+
 // lay makes the plan: buckets, and batches of those that are held out.
 func (s *Set) lay() error {
 	sizes := s.options.Buckets.Sizes()
 	entries, held := map[Size][]int32{}, map[Size][]int{}
 	left := false
-	for n, i := range s.items {
+	total := 0
+	for _, i := range s.items {
 		left = left || !i.Source.Prior
+		total += max(1, i.Source.Repeats)
+	}
+	if total > maxEntries {
+		return fmt.Errorf("dataset: an epoch would have %d images, expected at most %d: lower the repeats", total, maxEntries)
+	}
+	for n, i := range s.items {
 		for range max(1, i.Source.Repeats) {
 			entries[i.Bucket] = append(entries[i.Bucket], int32(n))
 		}

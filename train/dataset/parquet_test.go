@@ -60,7 +60,7 @@ func TestLabelFilesOfWrongTypes(t *testing.T) {
 	wantAll(t, err.Error(), "column path is INT", "column aa_text is a list or a group, expected text", "column height is STRING, expected a number", "column aa_ids is a list or a group")
 }
 
-// TestDamagedLabelFiles: every single byte changed, and every length; an error or rows,
+// TestDamagedLabelFiles: every single byte changed, and many lengths; an error or rows,
 // and no panic.
 func TestDamagedLabelFiles(t *testing.T) {
 	refused := 0
@@ -74,6 +74,9 @@ func TestDamagedLabelFiles(t *testing.T) {
 			changed[at] ^= 1 << (at % 8)
 			if _, _, err := readRows(bytes.NewReader(changed), int64(len(changed))); err != nil {
 				refused++
+			}
+			if at%8 != 0 {
+				continue
 			}
 			if _, _, err := readRows(bytes.NewReader(data[:at]), int64(at)); err == nil {
 				t.Fatalf("%s: the first %d of %d bytes were taken", name, at, len(data))

@@ -82,6 +82,14 @@ func TestBatchesAreOfOneSizeAndEpochsWhole(t *testing.T) {
 	}
 }
 
+func TestAnEpochIsBounded(t *testing.T) {
+	item := &Item{Source: &Source{Repeats: maxRepeats}, Bucket: Size{8, 8}}
+	s := &Set{options: Options{Batch: 1, Buckets: Buckets{Width: 8, Height: 8}}, items: slices.Repeat([]*Item{item}, 27000)}
+	if err := s.lay(); err == nil || !strings.Contains(err.Error(), "an epoch would have 270000000 images") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestVisitsDoNotDependOnWhatWasSeen: backwards, by several goroutines and from another
 // set they are the same.
 func TestVisitsDoNotDependOnWhatWasSeen(t *testing.T) {
