@@ -76,8 +76,10 @@ func (a attention) backward(in []*onnx.Value, y, dy *onnx.Value) []*onnx.Value {
 	if !a.wants(0) && !a.wants(1) && !a.wants(5) {
 		return out
 	}
-	dot := a.Sum(a.Mul(do, a.split(y)), true, 3)
-	ds := a.Mul(p, a.Sub(a.Product(1, do, false, a.split(in[2]), true), dot))
+	// do v' - dot is one product of do | -dot and v | 1: the matrix is passed over once less.
+	dot, v := a.Sum(a.Mul(do, a.split(y)), true, 3), a.split(in[2])
+	ones := a.expanded(a.scalar(v, 1), a.Slice(v, 3, 0, 1))
+	ds := a.Mul(p, a.Product(1, a.Concat(3, do, a.times(dot, -1)), false, a.Concat(3, v, ones), true))
 	if a.wants(0) {
 		out[0] = a.join(a.Product(float32(a.scale), ds, false, k, false))
 	}
