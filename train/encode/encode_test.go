@@ -2,6 +2,7 @@ package encode
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 
 func newTexts(t testing.TB, rt *ort.Runtime, p *weights.Pipeline, o Options) *Texts {
 	t.Helper()
-	o.Threads = 1
+	o.Threads = cmp.Or(o.Threads, 1)
 	texts, err := NewTexts(rt, p, o)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +33,7 @@ func newTexts(t testing.TB, rt *ort.Runtime, p *weights.Pipeline, o Options) *Te
 
 func newVAE(t testing.TB, rt *ort.Runtime, p *weights.Pipeline, o Options) *VAE {
 	t.Helper()
-	o.Threads = 1
+	o.Threads = cmp.Or(o.Threads, 1)
 	v, err := NewVAE(rt, p, o)
 	if err != nil {
 		t.Fatal(err)
@@ -184,17 +185,21 @@ func TestKeysFollowContent(t *testing.T) {
 		if was := seen[key]; was != like {
 			t.Errorf("%s has the key of %q, want of %q", name, was, like)
 		}
-		seen[key] = name
+		if seen[key] == "" {
+			seen[key] = name
+		}
 	}
 	for _, c := range []struct {
 		name, like string
 		p          *weights.Pipeline
-		half       bool
+		o          Options
 	}{
-		{"first", "", p, false}, {"copied", "first", open(t, copied), false}, {"half", "", p, true},
-		{"changed", "", open(t, changed), false}, {"seed", "", pipeline(t, "tiny-sd", 1), false},
+		{"first", "", p, Options{}}, {"copied", "first", open(t, copied), Options{}}, {"half", "", p, Options{Half: true}},
+		{"changed", "", open(t, changed), Options{}}, {"seed", "", pipeline(t, "tiny-sd", 1), Options{}},
+		{"threads", "", p, Options{Threads: 2}}, {"lean", "", p, Options{Lean: true}}, {"rows", "first", p, Options{Rows: 4}},
 	} {
-		o := Options{Cache: cache, Half: c.half}
+		o := c.o
+		o.Cache = cache
 		v := newVAE(t, rt, c.p, o)
 		key, err := v.key(t.Context(), pictureOf(1, 16, 24))
 		note(moments, key, err, c.name, c.like)

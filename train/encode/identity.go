@@ -2,12 +2,14 @@ package encode
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 
 	"cosmicman/weights"
@@ -29,9 +31,10 @@ func KeyOf(parts ...string) (k Key) {
 	return k
 }
 
-// identify is a digest of a component's config and of all its tensors, whatever files
-// they are in. Reading gigabytes takes seconds, so the digest itself is kept in the
-// cache, under the files' paths, sizes and times.
+// identify is a digest of all that a result's bits follow from besides its input: the
+// component's config and all its tensors, whatever files they are in, the runtime, and
+// how many threads it cuts layers for. Reading gigabytes takes seconds, so the tensors'
+// digest itself is kept in the cache, under the files' paths, sizes and times.
 func (n *network) identify(ctx context.Context) (Key, error) {
 	n.identifying.Lock()
 	defer n.identifying.Unlock()
@@ -58,6 +61,8 @@ func (n *network) identify(ctx context.Context) (Key, error) {
 		}
 		n.options.Cache.Put(files, identity[:])
 	}
+	identity = KeyOf(string(identity[:]), n.runtime.Version(), runtime.GOARCH,
+		strconv.Itoa(cmp.Or(n.options.Threads, runtime.NumCPU())), strconv.FormatBool(n.options.Lean))
 	n.identity = &identity
 	return identity, nil
 }
