@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -23,13 +24,15 @@ type Words struct {
 	places    map[int64]int
 	occurring []int64
 	tokens    int
+	asks      int64   // tokens of phrases
+	yes       []int64 // of these, how many are asked for each word
 }
 
 // NewWords collects the words of captions.
 func NewWords(captions []Tokenized) (*Words, error) {
 	w := &Words{places: map[int64]int{}}
 	var faults []error
-	occurring, words := map[int64]bool{}, map[int64]bool{}
+	occurring, words := map[int64]bool{}, map[int64]int64{}
 	for i, c := range captions {
 		if err := c.check(); err != nil {
 			faults = append(faults, fmt.Errorf("caption %d: %w", i, err))
@@ -40,9 +43,10 @@ func NewWords(captions []Tokenized) (*Words, error) {
 			occurring[id] = true
 		}
 		for _, p := range c.Phrases {
-			for _, id := range c.IDs[p[0]:p[1]] {
-				words[id] = true
+			for at, id := range c.IDs[p[0]:p[1]] {
+				words[id] += int64(p[1] - p[0] - at) // from there to the phrase's end
 			}
+			w.asks += int64(p[1] - p[0])
 		}
 	}
 	w.occurring, w.ids = slices.Sorted(maps.Keys(occurring)), slices.Sorted(maps.Keys(words))
@@ -51,6 +55,7 @@ func NewWords(captions []Tokenized) (*Words, error) {
 	}
 	for i, id := range w.ids {
 		w.places[id] = i
+		w.yes = append(w.yes, words[id])
 	}
 	return w, errors.Join(faults...)
 }
@@ -76,6 +81,16 @@ func (w *Words) Occurring() []int64 { return w.occurring }
 // Tokens is how many tokens the longest caption has, with both of its marks. Since a
 // text encoder looks back only, longer rows teach nothing.
 func (w *Words) Tokens() int { return w.tokens }
+
+// odds are the logarithms of how likely each word is at a token of a phrase, as against
+// that it is not: what is said best where nothing is known.
+func (w *Words) odds() []float64 {
+	odds := make([]float64, len(w.ids))
+	for i, yes := range w.yes {
+		odds[i] = math.Log(float64(yes+1) / float64(max(w.asks-yes, 0)+1))
+	}
+	return odds
+}
 
 // Batch asks, at each token of a phrase, for the phrase's words so far. end is how much
 // the end mark counts, where a token counts 1: it is asked for the words of all phrases.

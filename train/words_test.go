@@ -101,6 +101,22 @@ func TestWordsAskForAPhraseSoFar(t *testing.T) {
 		t.Errorf("ids %v count %v", b.IDs, b.Counts)
 	}
 	ids := all[4].IDs
+	// The odds are those of what batches of all captions ask for.
+	for i, odds := range w.odds() {
+		asks, yes := 0.0, 0.0
+		for _, c := range all {
+			for _, p := range c.Phrases {
+				for at := p[0]; at < p[1]; at++ {
+					if asks++; slices.Contains(c.IDs[p[0]:at+1], w.ids[i]) {
+						yes++
+					}
+				}
+			}
+		}
+		if want := math.Log((yes + 1) / (asks - yes + 1)); !(math.Abs(odds-want) < 1e-12) {
+			t.Errorf("the odds of %d are %v, expected %v", w.ids[i], odds, want)
+		}
+	}
 	for at, want := range map[int][]int64{0: nil, 1: {ids[1]}, 2: {ids[1], ids[2]}, 3: nil, 4: {ids[4]}, 5: {ids[4], ids[5]}} {
 		if got := asked(at); !slices.Equal(got, want) {
 			t.Errorf("token %d is asked for %v, expected %v", at, got, want)
