@@ -178,6 +178,24 @@ func (r *Run) task(ctx context.Context) (task, error) {
 // unetTask encodes what can be encoded once, and then makes the learners: the memory of
 // the autoencoder is free for them.
 func (r *Run) unetTask(ctx context.Context) (task, error) {
+	t, err := r.unetBatches(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if t.learner, err = train.NewUNetLearner(r.env.Runtime, r.unetOptions()); err != nil {
+		return nil, err
+	}
+	t.parts = []part{{component: r.base.UNet.Name, tensors: t.learner.Tensors(), layers: t.learner.Adapter()}}
+	if r.config.TextEncoders {
+		if err := r.teachTexts(t); err != nil {
+			return nil, errors.Join(err, t.close())
+		}
+	}
+	return t, nil
+}
+
+// unetBatches is a task that can prepare batches and has no learner yet.
+func (r *Run) unetBatches(ctx context.Context) (*unetTask, error) {
 	c := &r.config
 	if err := r.openCache(); err != nil {
 		return nil, err
@@ -186,20 +204,7 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 	if r.vae, err = encode.NewVAE(r.env.Runtime, r.base.Pipeline, encode.Options{Threads: c.Threads, Cache: r.cache, Half: c.Cache.Half, Memory: 256 << 20}); err != nil {
 		return nil, err
 	}
-	if err := r.prefill(ctx); err != nil {
-		return nil, err
-	}
-	t := &unetTask{run: r, config: c, set: r.set, texts: r.texts, vae: r.vae, noising: r.noising, hola: r.hola != nil}
-	if t.learner, err = train.NewUNetLearner(r.env.Runtime, r.unetOptions()); err != nil {
-		return nil, err
-	}
-	t.parts = []part{{component: r.base.UNet.Name, tensors: t.learner.Tensors(), layers: t.learner.Adapter()}}
-	if c.TextEncoders {
-		if err := r.teachTexts(t); err != nil {
-			return nil, errors.Join(err, t.close())
-		}
-	}
-	return t, nil
+	return &unetTask{run: r, config: c, set: r.set, texts: r.texts, vae: r.vae, noising: r.noising, hola: r.hola != nil}, r.prefill(ctx)
 }
 
 // unetOptions say what of the UNet is taught, and how.

@@ -6,12 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"cosmicman/train"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // ready is a configuration without a fault.
 func ready(t Teach) Config {

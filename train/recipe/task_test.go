@@ -2,33 +2,80 @@ package recipe
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"cosmicman/dolls"
 	"cosmicman/newmodel"
 	"cosmicman/ort"
+	"cosmicman/train"
 )
+
+// made are small models and a few dolls, which all tests share.
+var made struct {
+	sync.Mutex
+	dir string
+}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(made.dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
+
+// makeOnce returns the folder of something, which write writes where it is not there.
+func makeOnce(t *testing.T, name string, write func(dir string) error) string {
+	t.Helper()
+	made.Lock()
+	defer made.Unlock()
+	if made.dir == "" {
+		dir, err := os.MkdirTemp("", "recipe-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		made.dir = dir
+	}
+	dir := filepath.Join(made.dir, name)
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	if err := write(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func somePeople(count int, seed uint64) func(dir string) error {
+	return func(dir string) error {
+		return dolls.Write(context.Background(), dir, dolls.Options{Count: count, Seed: seed, Width: 64, Height: 64, Style: dolls.Pixel})
+	}
+}
 
 // opened is a run of some settings over a small model and a few dolls.
 func opened(t *testing.T, arch string, change func(c *Config), said io.Writer) *Run {
 	t.Helper()
-	top := t.TempDir()
-	a, err := newmodel.LoadArch(arch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := newmodel.Write(t.Context(), filepath.Join(top, "model"), a, newmodel.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := dolls.Write(t.Context(), filepath.Join(top, "dolls"), dolls.Options{Count: 7, Seed: 5, Width: 64, Height: 64, Style: dolls.Pixel}); err != nil {
-		t.Fatal(err)
-	}
+	model := makeOnce(t, arch, func(dir string) error {
+		a, err := newmodel.LoadArch(arch)
+		if err != nil {
+			return err
+		}
+		return newmodel.Write(t.Context(), dir, a, newmodel.Options{})
+	})
+	data := makeOnce(t, "dolls", somePeople(7, 5))
 	rt, err := ort.Open("")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +86,7 @@ func opened(t *testing.T, arch string, change func(c *Config), said io.Writer) *
 		}
 	})
 	c := Default(TeachLoRA)
-	c.Model, c.Output, c.Data = filepath.Join(top, "model"), filepath.Join(top, "out"), []Source{{Path: filepath.Join(top, "dolls"), Repeats: 1, Weight: 1}}
+	c.Model, c.Output, c.Data = model, filepath.Join(t.TempDir(), "out"), []Source{{Path: data, Repeats: 1, Weight: 1}}
 	c.Images.Width, c.Images.Height, c.Threads, c.Batch, c.HeldOut = 64, 64, 1, 2, 3
 	c.Samples.Count = 0
 	change(&c)
@@ -73,7 +120,20 @@ func taskOf(t *testing.T, r *Run) task {
 	return made
 }
 
-func prepared(t *testing.T, x task, number int64) *unetBatch {
+// batchesOf is the run's task without a learner.
+func batchesOf(t *testing.T, r *Run) *unetTask {
+	t.Helper()
+	if err := os.MkdirAll(r.config.Output, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	x, err := r.unetBatches(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func prepared(t *testing.T, x train.Task, number int64) *unetBatch {
 	t.Helper()
 	b, err := x.Prepare(t.Context(), number)
 	if err != nil {
@@ -89,8 +149,8 @@ func TestBatchesFollowFromTheirNumber(t *testing.T) {
 		c.Images.Flip, c.Images.Crop, c.Loss.NoiseOffset, c.Loss.PartWeight = 0.5, "random", 0.1, 0.5
 		c.Dropout.Per, c.Dropout.Share = "sample", 0.3
 	}
-	first := taskOf(t, opened(t, "tiny-sdxl", change, io.Discard))
-	second := taskOf(t, opened(t, "tiny-sdxl", func(c *Config) { change(c); c.Cache.Dir = "off" }, io.Discard))
+	first := batchesOf(t, opened(t, "tiny-sdxl", change, io.Discard))
+	second := batchesOf(t, opened(t, "tiny-sdxl", func(c *Config) { change(c); c.Cache.Dir = "off" }, io.Discard))
 	var all []*unetBatch
 	for n := range int64(5) {
 		all = append(all, prepared(t, first, n))
@@ -151,7 +211,7 @@ func TestBatchesFollowFromTheirNumber(t *testing.T) {
 
 // TestBatchesWithoutText drops whole batches' texts, as the published code does.
 func TestBatchesWithoutText(t *testing.T) {
-	x := taskOf(t, opened(t, "tiny-sd", func(c *Config) { c.Dropout.Share = 0.4; c.HeldOut = 0 }, io.Discard))
+	x := batchesOf(t, opened(t, "tiny-sd", func(c *Config) { c.Dropout.Share = 0.4; c.HeldOut = 0 }, io.Discard))
 	with, without := 0, 0
 	for n := range int64(12) {
 		b := prepared(t, x, n)
@@ -182,7 +242,11 @@ func TestBatchesWithoutText(t *testing.T) {
 // TestUnreadableImagesAreNamed removes a file after the run was opened.
 func TestUnreadableImagesAreNamed(t *testing.T) {
 	var said bytes.Buffer
-	r := opened(t, "tiny-sd", func(c *Config) { c.HeldOut = 0; c.Batch = 7; c.Steps = 1 }, &said)
+	own := filepath.Join(t.TempDir(), "own")
+	if err := os.CopyFS(own, os.DirFS(makeOnce(t, "dolls", somePeople(7, 5)))); err != nil {
+		t.Fatal(err)
+	}
+	r := opened(t, "tiny-sd", func(c *Config) { c.Data[0].Path, c.HeldOut, c.Batch, c.Steps = own, 0, 7, 1 }, &said)
 	gone := r.set.Items()[2]
 	if err := os.Remove(gone.Path()); err != nil {
 		t.Fatal(err)
@@ -201,8 +265,8 @@ func TestUnreadableImagesAreNamed(t *testing.T) {
 
 // TestTextEncodersMoveBesideTheUNet learns a step, by which every part must change.
 func TestTextEncodersMoveBesideTheUNet(t *testing.T) {
-	for _, arch := range []string{"tiny-sd", "tiny-sdxl"} {
-		x := taskOf(t, opened(t, arch, func(c *Config) { c.Teach, c.TextEncoders, c.HeldOut = TeachUNet, true, 0 }, io.Discard))
+	for arch, teach := range map[string]Teach{"tiny-sd": TeachUNet, "tiny-sdxl": TeachLoRA} {
+		x := taskOf(t, opened(t, arch, func(c *Config) { c.Teach, c.TextEncoders, c.HeldOut = teach, true, 0 }, io.Discard))
 		b := prepared(t, x, 0)
 		losses, err := x.Learn(t.Context(), b)
 		if err != nil {
@@ -237,14 +301,11 @@ func TestTextEncodersMoveBesideTheUNet(t *testing.T) {
 // TestPriorImagesWeigh has two sources, one of which is to be kept.
 func TestPriorImagesWeigh(t *testing.T) {
 	r := opened(t, "tiny-sd", func(c *Config) {
-		more := filepath.Join(filepath.Dir(c.Output), "more")
-		if err := dolls.Write(t.Context(), more, dolls.Options{Count: 3, Seed: 6, Width: 64, Height: 64, Style: dolls.Pixel}); err != nil {
-			t.Fatal(err)
-		}
+		more := makeOnce(t, "more", somePeople(3, 6))
 		c.Data = append(c.Data, Source{Path: more, Repeats: 2, Weight: 0.25, Prior: true, Trigger: "somebody"})
 		c.HeldOut = 2
 	}, io.Discard)
-	x := taskOf(t, r)
+	x := batchesOf(t, r)
 	weights := map[float64]int{}
 	for n := range int64(r.facts.Batches) {
 		b := prepared(t, x, n)
