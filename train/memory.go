@@ -78,7 +78,7 @@ func (o VAEOptions) Memory(rows, height, width int) (Memory, error) {
 // looked at. The graph is used up.
 func (c ProgramConfig) Memory(symbols map[string]int64) (Memory, error) {
 	var m Memory
-	trained := map[string]bool{}
+	trained, cast := map[string]bool{}, map[string]bool{}
 	for _, t := range c.Tensors {
 		n, err := t.Shape.Elements()
 		if err != nil {
@@ -95,7 +95,7 @@ func (c ProgramConfig) Memory(symbols map[string]int64) (Memory, error) {
 		bytes := 4 * n
 		if c.Frozen != nil {
 			if e, ok := c.Frozen.Lookup(p.Name); ok {
-				bytes = e.Length
+				bytes, cast[p.Name] = e.Length, e.DType != p.DType
 			}
 		}
 		m.Frozen += bytes
@@ -104,7 +104,7 @@ func (c ProgramConfig) Memory(symbols map[string]int64) (Memory, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Activations, err = activations(g, symbols)
+	m.Activations, err = activations(g, symbols, cast)
 	return m, err
 }
 
@@ -112,9 +112,11 @@ func (c ProgramConfig) Memory(symbols map[string]int64) (Memory, error) {
 // Runtime places them: it frees a result after its last reader, but where it knows a
 // shape as numbers, that of a weight, it lets a later result of that shape have the
 // memory, and keeps it until then. What is handed out lies in the caller's memory. What
-// kernels take for themselves is not counted.
-func activations(g *onnx.Graph, symbols map[string]int64) (int64, error) {
+// kernels take for themselves is not counted. The parameters named in cast are widened
+// for each node that reads them.
+func activations(g *onnx.Graph, symbols map[string]int64, cast map[string]bool) (int64, error) {
 	p := placement{
+		cast:    cast,
 		readers: map[*onnx.Value]int{}, buffer: map[*onnx.Value]*memory{}, idle: map[string][]*memory{},
 	}
 	order := runOrder(g)
@@ -154,6 +156,7 @@ type memory struct {
 }
 
 type placement struct {
+	cast    map[string]bool
 	readers map[*onnx.Value]int
 	buffer  map[*onnx.Value]*memory // nil: the caller's
 	idle    map[string][]*memory    // free for another result of a shape
@@ -162,6 +165,17 @@ type placement struct {
 
 // place finds the memory of what node i makes, and frees what it was the last to read.
 func (p *placement) place(i int, n *onnx.Node, symbols map[string]int64) error {
+	for _, v := range n.Inputs {
+		if v == nil || v.Kind != onnx.Param || !p.cast[v.Name] {
+			continue
+		}
+		m, err := p.find(i, &onnx.Node{Op: &onnx.Op{Name: "Cast"}, Inputs: []*onnx.Value{nil}, Output: v}, nil)
+		if err != nil {
+			return err
+		}
+		m.uses++
+		defer p.release(i, m, 1)
+	}
 	if _, handed := p.buffer[n.Output]; !handed {
 		m, err := p.find(i, n, symbols)
 		if err != nil {

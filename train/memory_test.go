@@ -111,6 +111,11 @@ func TestMemoryOfWeights(t *testing.T) {
 	if err != nil || low.Frozen != 2*all || low.Trained >= m.Trained/4 || low.Trained == 0 {
 		t.Errorf("low rank: %+v of %d weights: %v", low, all, err)
 	}
+	wide := zooOptions(t, "tiny-sdxl", tensor.Float32)
+	wide.LoRA = o.LoRA
+	if w, err := wide.Memory(1, 64, 64, 77); err != nil || w.Frozen != 4*all || w.Activations >= low.Activations {
+		t.Errorf("frozen float32 weights: %+v, float16 ones: %+v: %v", w, low, err)
+	}
 	for what, memory := range map[string]func() (Memory, error){
 		"no rows":  func() (Memory, error) { return o.Memory(0, 64, 64, 77) },
 		"too low":  func() (Memory, error) { return o.Memory(1, 4, 64, 77) },
