@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -89,5 +91,21 @@ train: run.yaml:17: steps is no such value, expected a whole number`)
 	}
 	if c.Images.Width != 64 || len(c.LoRA.Targets) != 1 {
 		t.Error("what was right is not set")
+	}
+}
+
+// TestResumeNamesNoRun is refused before anything is opened.
+func TestResumeNamesNoRun(t *testing.T) {
+	empty := t.TempDir()
+	for want, args := range map[string][]string{
+		"train: --resume: " + empty + " is no run's folder: it has no settings.yaml": {"--resume=" + empty},
+		"train: --resume says no run: expected --resume=FOLDER":                      {"--resume"},
+		"there is no flag --lora-ranck; did you mean --lora-rank?":                   {"--lora-ranck", "5"},
+	} {
+		var said bytes.Buffer
+		e := &environment{stdout: io.Discard, stderr: &said, getenv: func(string) string { return "" }}
+		if code := run(t.Context(), e, append([]string{"train"}, args...)); code != 2 || !strings.Contains(said.String(), want) {
+			t.Errorf("%q: exit code %d, %s, want %q", args, code, &said, want)
+		}
 	}
 }

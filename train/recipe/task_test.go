@@ -335,13 +335,32 @@ func TestRunsThatDoNotFit(t *testing.T) {
 	if _, err := os.Stat(r.config.Output); err == nil {
 		t.Error("something was written")
 	}
-	c := r.config
-	c.HOLA.Strides = []int64{12}
-	if _, err := Open(t.Context(), c, r.env); err == nil || !strings.Contains(err.Error(), "hola.strides [12] pick no layer") {
-		t.Errorf("error %v, want one of strides", err)
+	folder := filepath.Join(t.TempDir(), "folder")
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(r.config.Data[0].Path, "images", "00000"))); err != nil {
+		t.Fatal(err)
 	}
-	c.HOLA.Strides, c.HOLA.Use, c.Images.Width = nil, "off", 60
-	if _, err := Open(t.Context(), c, r.env); err == nil || !strings.Contains(err.Error(), "images.size is 60x64, expected multiples of 8") {
-		t.Errorf("error %v, want one of the size", err)
+	for want, change := range map[string]func(*Config){
+		"hola.strides [12] pick no layer":                    func(c *Config) { c.HOLA.Strides = []int64{12} },
+		"images.size is 60x64, expected multiples of 8":      func(c *Config) { c.Images.Width = 60 },
+		"hola.use is on, but no image has a parsing map":     func(c *Config) { c.HOLA.Use, c.Data[0].Path, c.Data[0].Caption = "on", folder, "a person" },
+		"nowhere: is not there":                              func(c *Config) { c.Data[0].Path = "nowhere" },
+		"maps.labels: ":                                      func(c *Config) { c.Maps.Labels = "colours" },
+		"nomodel: no such folder":                            func(c *Config) { c.Model = "nomodel" },
+		"buckets: step is 12, expected a multiple of 8":      func(c *Config) { c.Images.Step = 12 },
+		"lora.targets has \"nothing.*\", which is no module": func(c *Config) { c.LoRA.Targets = []string{"nothing.*"} },
+	} {
+		c := r.config
+		c.Data, c.Memory = slices.Clone(c.Data), 0
+		change(&c)
+		other, err := Open(t.Context(), c, r.env)
+		if err == nil {
+			_, err = other.Learn(t.Context())
+			if closed := other.Close(); closed != nil {
+				t.Error(closed)
+			}
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
 	}
 }
