@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"cosmicman/diffusion"
 	"cosmicman/model"
@@ -53,7 +54,8 @@ type Run struct {
 	cache   *encode.Cache
 	hola    *train.HOLA // nil: the noise loss alone
 	layers  []train.Layer
-	notes   []string // for its user, before the run
+	notes   []string  // for its user, before the run
+	said    time.Time // when progress was last said where there is no terminal
 }
 
 // Open checks settings, model and data, and that they fit each other. An error lists
@@ -63,7 +65,7 @@ func Open(ctx context.Context, c Config, env Environment) (*Run, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	r := &Run{config: c, env: env}
+	r := &Run{config: c, env: env, said: time.Now()}
 	if err := r.open(ctx); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -94,9 +96,7 @@ func (r *Run) open(ctx context.Context) error {
 	options.CheckFiles = r.env.CheckFiles
 	r.whole = options.Captions
 	r.whole.Tokens = nil
-	if r.env.Terminal {
-		options.Progress = func(done, all int) { r.progress("looked at %d of %d images", done, all) }
-	}
+	options.Progress = func(done, all int) { r.progress("looked at %d of %d images", done, all) }
 	r.set, err = dataset.Open(ctx, options)
 	r.progressEnd()
 	if err != nil {
@@ -243,14 +243,25 @@ func (r *Run) say(format string, args ...any) {
 	fmt.Fprintf(r.env.Out, format+"\n", args...)
 }
 
-// progress shows a line on a terminal that the next one takes the place of.
+// progress shows a line on a terminal that the next one takes the place of; elsewhere it
+// says one now and then.
 func (r *Run) progress(format string, args ...any) {
 	if r.env.Terminal {
 		fmt.Fprintf(r.env.Out, "\r\x1b[K"+format, args...)
+	} else if now := time.Now(); now.Sub(r.said) > sayEvery {
+		r.say(format, args...)
+		r.said = now
 	}
 }
 
-func (r *Run) progressEnd() { r.progress("") }
+const sayEvery = 30 * time.Second
+
+// progressEnd leaves the terminal's line.
+func (r *Run) progressEnd() {
+	if r.env.Terminal {
+		fmt.Fprint(r.env.Out, "\r\x1b[K")
+	}
+}
 
 // path is a file of the output.
 func (r *Run) path(parts ...string) string {
