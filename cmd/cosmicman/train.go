@@ -251,7 +251,9 @@ func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) 
 	for _, path := range done.Written {
 		fmt.Fprintln(e.stdout, path)
 	}
-	fmt.Fprintf(e.stderr, "to draw with it: cosmicman generate %s --prompt '...'\n", done.Draw)
+	if done.Draw != "" {
+		fmt.Fprintf(e.stderr, "to draw with it: cosmicman generate %s --prompt '...'\n", done.Draw)
+	}
 	return nil
 }
 

@@ -109,3 +109,20 @@ func TestResumeNamesNoRun(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTrainFile reads any text, and what it takes it takes again as it writes it.
+func FuzzTrainFile(f *testing.F) {
+	for _, text := range []string{"", "lora: {rank: 4}", "data:\n  - {path: a, repeats: 2}\n  - b", "images:\n\tsize: 64", "samples: {prompts: [a, \"b: c\"]}", "a: &x [*x]", "memory: 9999999T"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c := recipe.Default(recipe.TeachLoRA)
+		if len(text) > maxConfigFile || parseTrainFile("run.yaml", text, &c) != nil {
+			return
+		}
+		again := recipe.Default(c.Teach)
+		if err := parseTrainFile("run.yaml", c.File(), &again); err != nil {
+			t.Errorf("%v in what was written:\n%s", err, c.File())
+		}
+	})
+}
