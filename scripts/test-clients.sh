@@ -75,7 +75,7 @@ bin/clients/bin/python -m unittest discover -s clients/python -q || failed="$fai
 (cd clients/go && go test -count=1 ./...) || failed="$failed go"
 # Valid by the schema is not yet valid: fields depend on each other, and bytes must be an image.
 bin/schema/bin/schemathesis run "$schema/openapi.json" --header "Authorization: Bearer $COSMICMAN_KEY" --phases examples,coverage,fuzzing \
-	--max-examples "${SCHEMA_EXAMPLES:-25}" --request-timeout 30 --continue-on-failure --no-color --checks all --exclude-checks positive_data_acceptance >"$work/schemathesis.out" 2>&1 || {
+	--max-examples "${SCHEMA_EXAMPLES:-25}" --request-timeout 120 --continue-on-failure --no-color --checks all --exclude-checks positive_data_acceptance >"$work/schemathesis.out" 2>&1 || {
 	failed="$failed schema"
 	sed -n '/= FAILURES/,$p;/= ERRORS/,$p' "$work/schemathesis.out" >&2
 }
