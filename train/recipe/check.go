@@ -9,6 +9,9 @@ import (
 	"cosmicman/weights/lora"
 )
 
+// maxRank is how large the ranks of LoRAs are together that are drawn with.
+const maxRank = 2048
+
 // Check returns every fault of the settings together, joined; it looks at no file.
 func (c *Config) Check() error {
 	var errs []error
@@ -16,6 +19,11 @@ func (c *Config) Check() error {
 	within := func(key string, value, least, most float64) {
 		if !(value >= least && value <= most) {
 			fault("%s is %v, expected %v to %v", key, value, least, most)
+		}
+	}
+	between := func(key string, value, smallest, largest int) {
+		if value < smallest || value > largest {
+			fault("%s is %d, expected %d to %d", key, value, smallest, largest)
 		}
 	}
 	least := func(key string, value, smallest int) {
@@ -57,6 +65,9 @@ func (c *Config) Check() error {
 	}
 	if !(c.Images.MaxRatio >= 1) {
 		fault("images.max-ratio is %v, expected 1 or more", c.Images.MaxRatio)
+	} else if i := c.Images; i.Buckets && i.Width*i.Height > 0 && float64(max(i.Width, i.Height)) > i.MaxRatio*float64(min(i.Width, i.Height)) {
+		// Of such a size only the area would count.
+		fault("images.size is %dx%d, longer than images.max-ratio, %v, allows: no image would have it; images.buckets: false gives it to all", i.Width, i.Height, i.MaxRatio)
 	}
 	within("images.flip", c.Images.Flip, 0, 1)
 	least("captions.keep", c.Captions.Keep, 0)
@@ -66,7 +77,7 @@ func (c *Config) Check() error {
 		fault("maps.suffix and maps.folder exclude each other")
 	}
 	within("dropout.share", c.Dropout.Share, 0, 1)
-	notBelow("loss.noise-offset", c.Loss.NoiseOffset)
+	within("loss.noise-offset", c.Loss.NoiseOffset, 0, 1)
 	notBelow("loss.min-snr-gamma", c.Loss.MinSNRGamma)
 	within("loss.part-weight", c.Loss.PartWeight, 0, 1)
 	within("loss.noisy-share", c.Loss.NoisyShare, 0, 1)
@@ -85,23 +96,28 @@ func (c *Config) Check() error {
 	notBelow("vae.kl-weight", c.VAE.KLWeight)
 	notBelow("text.end-weight", c.Text.EndWeight)
 
-	least("lora.rank", c.LoRA.Rank, 1)
+	between("lora.rank", c.LoRA.Rank, 1, maxRank)
 	notBelow("lora.alpha", c.LoRA.Alpha)
 	if c.Teach == TeachLoRA {
 		c.checkTargets(fault)
 	}
 
 	least("steps", c.Steps, 1)
-	least("epochs", c.Epochs, 0)
-	least("batch", c.Batch, 1)
-	least("accumulate", c.Accumulate, 1)
-	above("learning-rate", c.LearningRate)
+	between("epochs", c.Epochs, 0, 1_000_000)
+	between("batch", c.Batch, 1, 4096)
+	between("accumulate", c.Accumulate, 1, 1<<20)
+	if !(c.LearningRate > 0 && c.LearningRate <= 1) {
+		fault("learning-rate is %v, expected a number above 0, up to 1", c.LearningRate)
+	}
 	if err := c.Optimizer.Check(); err != nil {
 		for _, e := range flatten(err) {
 			fault("%s", optimizerNames.Replace(e.Error()))
 		}
 	}
 	least("schedule.warmup", c.Schedule.Warmup, 0)
+	if c.Epochs == 0 && c.Steps > 0 && c.Schedule.Warmup > c.Steps {
+		fault("schedule.warmup is %d, expected at most the %d steps of the run", c.Schedule.Warmup, c.Steps)
+	}
 	least("schedule.cycles", c.Schedule.Cycles, 1)
 	above("schedule.power", c.Schedule.Power)
 	if !(c.EMA >= 0 && c.EMA < 1) {
@@ -121,7 +137,7 @@ func (c *Config) Check() error {
 	if len(c.Samples.Prompts) > 64 {
 		fault("samples.prompts are %d, expected 64 at most", len(c.Samples.Prompts))
 	}
-	least("threads", c.Threads, 0)
+	between("threads", c.Threads, 0, 1024)
 	within("ahead", float64(c.Ahead), 1, 1024)
 	return errors.Join(errs...)
 }

@@ -125,6 +125,7 @@ func TestCheckNamesEveryFault(t *testing.T) {
 	c.Checkpoint.Keep = 0
 	c.Samples.Steps = 0
 	c.Ahead = 0
+	c.Threads, c.Schedule.Warmup, c.Loss.NoiseOffset = 5000, -1, 1e300
 	err := c.Check()
 	if err == nil {
 		t.Fatal("nothing was wrong")
@@ -136,9 +137,34 @@ func TestCheckNamesEveryFault(t *testing.T) {
 		`lora.targets holds "atention", expected attention, transformer, all or patterns of modules' names such as *.attn2.*; did you mean attention?`,
 		"steps is 0", "batch is 0", "accumulate is 0", "learning-rate is 0, expected a number above 0", "optimizer.beta1 is 1", "optimizer.weight-decay is -1",
 		"ema is 1", "checkpoint.keep is 0", "samples.steps is 0", "ahead is 0",
+		"threads is 5000, expected 0 to 1024", "schedule.warmup is -1", "loss.noise-offset is 1e+300, expected 0 to 1",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
+		}
+	}
+}
+
+// TestCheckBounds: what would end a run late, or take all memory before that is counted.
+func TestCheckBounds(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"lora.rank is 2000000000, expected 1 to 2048":                      func(c *Config) { c.LoRA.Rank = 2_000_000_000 },
+		"learning-rate is 1e+300, expected a number above 0, up to 1":      func(c *Config) { c.LearningRate = 1e300 },
+		"epochs is 2147483647, expected 0 to 1000000":                      func(c *Config) { c.Epochs = math.MaxInt32 },
+		"accumulate is 2147483647, expected 1 to 1048576":                  func(c *Config) { c.Accumulate = math.MaxInt32 },
+		"batch is 5000, expected 1 to 4096":                                func(c *Config) { c.Batch = 5000 },
+		"schedule.warmup is 11, expected at most the 10 steps of the run":  func(c *Config) { c.Schedule.Warmup, c.Steps = 11, 10 },
+		"images.size is 1024x256, longer than images.max-ratio, 2, allows": func(c *Config) { c.Images.Width, c.Images.Height = 1024, 256 },
+		"": func(c *Config) {
+			c.Images.Width, c.Images.Height, c.Images.Buckets = 1024, 256, false
+			c.Schedule.Warmup, c.Steps, c.Epochs = 11, 10, 2
+			c.LoRA.Rank, c.LearningRate, c.Threads = 2048, 1, 1024
+		},
+	} {
+		c := ready(TeachLoRA)
+		change(&c)
+		if err := c.Check(); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }
