@@ -76,11 +76,14 @@ func flagOf(key string) string { return strings.ReplaceAll(key, ".", "-") }
 // settings are the defaults, then what the file says, then the flags. Every fault of
 // them is in the error.
 func (t *trainFlags) settings() (*recipe.Config, error) {
-	path := t.config
+	path, folder := t.config, ""
 	if t.resume.set && path == "" {
 		var err error
 		if path, err = t.resumed(); err != nil {
 			return nil, err
+		}
+		if path != "" {
+			folder = filepath.Dir(path)
 		}
 	}
 	// What is taught decides the defaults of the rest.
@@ -88,13 +91,17 @@ func (t *trainFlags) settings() (*recipe.Config, error) {
 	_ = t.apply(path, &c) // the faults are told below
 	c = recipe.Default(c.Teach)
 	wrong := t.apply(path, &c)
+	if folder != "" && len(t.given["output"]) == 0 {
+		c.Output = folder // it may have been moved, or be named from another folder on, since the file was written
+	}
 	if t.resume.set && c.Output == "" {
 		c.Output = t.resume.path
 	}
 	return &c, errors.Join(wrong, asUsage(c.Check()))
 }
 
-// resumed is the file of settings of the run that is gone on with.
+// resumed is the file of settings of the run that is gone on with, "" where there is none
+// and flags are in its place.
 func (t *trainFlags) resumed() (string, error) {
 	dir := t.resume.path
 	if outputs := t.given["output"]; dir == "" && len(outputs) == 1 {
@@ -111,6 +118,9 @@ func (t *trainFlags) resumed() (string, error) {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
+	}
+	if t.resume.path == "" && len(t.given["model"]) > 0 {
+		return "", nil // the flags say all: such a run may have ended before its beginning
 	}
 	return "", usagef("train: --resume: %s is no run's folder: it has no %s", dir, recipe.SettingsFile)
 }
@@ -242,6 +252,11 @@ func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) 
 	}
 	done, err := r.Learn(ctx)
 	if err != nil {
+		if done != nil {
+			for _, path := range done.Written {
+				fmt.Fprintln(e.stdout, path)
+			}
+		}
 		return trainFault(err)
 	}
 	if done.Stopped {

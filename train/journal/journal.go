@@ -116,6 +116,9 @@ func (j *Journal) Begin(r loop.BeginReport) {
 	j.check(samplesFolder, j.samples.cut(last))
 	j.line(Line{Kind: kindBegin, Step: r.Step, Steps: r.Steps, Resumed: r.Resumed, Parameters: r.Parameters, Elapsed: seconds(r.Elapsed), Time: j.options.Now().UTC()})
 	words := fmt.Sprintf("%d tensors of %d parameters, steps %d to %d", r.Tensors, r.Parameters, r.Step+1, r.Steps)
+	if r.Step >= r.Steps {
+		words = fmt.Sprintf("%d tensors of %d parameters, all %d steps are made", r.Tensors, r.Parameters, r.Steps)
+	}
 	if r.Resumed != "" {
 		words += ", from " + r.Resumed
 	}

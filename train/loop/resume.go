@@ -15,6 +15,17 @@ import (
 	"cosmicman/train/checkpoint"
 )
 
+// ChangedError is a checkpoint that was made with settings that a run depends on and that
+// are others now.
+type ChangedError struct {
+	Dir     string
+	Changes []string // one of a setting
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("the run cannot go on from %s with other settings: %s", e.Dir, strings.Join(e.Changes, "; "))
+}
+
 // The parts of a checkpoint.
 const (
 	valuesPart  = "values"
@@ -141,7 +152,7 @@ func (r *run) load(c *checkpoint.Checkpoint) error {
 		lines = append(lines, fmt.Sprintf("steps is %d, and %d were made", r.Steps, s.Step))
 	}
 	if len(lines) > 0 {
-		return fmt.Errorf("the run cannot go on from %s with other settings:\n  %s", c.Dir, strings.Join(lines, "\n  "))
+		return &ChangedError{Dir: c.Dir, Changes: lines}
 	}
 	if s.Step != c.Step {
 		return fmt.Errorf("the checkpoint %s is none of a run: its state is of step %d", c.Dir, s.Step)

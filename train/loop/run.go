@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -151,9 +152,10 @@ type run struct {
 
 	newest  string // checkpoint's folder
 	savedAt time.Time
-	saved   saved // what is in the newest checkpoint
-	unsaved error // why the last attempt failed
-	sampled int64 // the step at which was drawn last, by this process
+	saved   saved  // what is in the newest checkpoint
+	unsaved error  // why the last attempt failed
+	sampled int64  // the step at which was drawn last, by this process
+	skipped string // why the last step that was skipped was, by this process
 }
 
 // checkTensors also makes what has a tensor's size beside it.
@@ -208,6 +210,10 @@ func (r *run) repeat(ctx context.Context) error {
 			return err
 		}
 		if r.state.Step == r.Steps {
+			if r.state.Updates == 0 && r.Steps > 0 {
+				// What would be written is what the run began with.
+				return fmt.Errorf("%w: all %d: %s", errSkips, r.Steps, cmp.Or(r.skipped, "see what was told of them"))
+			}
 			return nil
 		}
 		if r.stopping() { // in the meantime

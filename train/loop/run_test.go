@@ -210,6 +210,19 @@ func TestStepsThatAreSkipped(t *testing.T) {
 	}
 }
 
+// TestAllStepsAreSkipped: a run that is shorter than what is too many skips, and in which
+// nothing changed, is no success.
+func TestAllStepsAreSkipped(t *testing.T) {
+	task := newRegression()
+	task.bad = func(int64) bool { return true }
+	c := config(t.TempDir())
+	c.Steps, c.Schedule.Warmup = 2, 0
+	result, err := Run(t.Context(), c, task, &journal{})
+	if result != nil || err == nil || !strings.Contains(err.Error(), "too many steps were skipped: all 2: the gradients of bias are not finite") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestLossesThatAreNotFinite: a task may say so, or not notice. What is told is finite.
 func TestLossesThatAreNotFinite(t *testing.T) {
 	task := newRegression()

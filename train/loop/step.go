@@ -67,6 +67,7 @@ func (r *run) step(ctx context.Context) error {
 	s.Images += images
 	s.InRow++
 	if report.Skipped != "" {
+		r.skipped = report.Skipped
 		s.Skips++
 	} else {
 		s.InRow = 0

@@ -66,19 +66,24 @@ func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 	l := r.loopConfig(t, j)
 	l.Stop, ctx = ctx.Done(), context.WithoutCancel(ctx)
 	done, err := loop.Run(ctx, l, t, reporter{j, r})
-	if err = errors.Join(err, j.Close(err)); err != nil {
-		return nil, err
+	closed := j.Close(err)
+	if err != nil {
+		if changed, is := errors.AsType[*loop.ChangedError](err); is {
+			err = &Fault{changed.Error()}
+		}
+		return nil, errors.Join(err, closed)
 	}
 	result = &Result{Step: done.Step, Steps: done.Steps, Stopped: done.Stopped}
 	if done.Unsaved != nil {
 		r.say("the last state could not be saved: %v", done.Unsaved)
 	}
 	if done.Stopped {
-		return result, nil
+		return result, closed
 	}
+	// What was learned is written even where what was told of it is lost.
 	result.Written, err = r.write(ctx, t, done.Weights)
 	result.Draw = t.draw()
-	return result, err
+	return result, errors.Join(err, closed)
 }
 
 // reporter is the run's journal.
@@ -284,14 +289,25 @@ func (r *Run) prefill(ctx context.Context) error {
 	}
 	begun := time.Now()
 	made := 0
-	// What cannot be read is told when its turn comes.
-	err := r.vae.Prefill(ctx, len(visits), func(i int) (encode.Picture, error) { return pictureOf(r.set, visits[i]) }, func(int, error) {}, func(p encode.Progress) {
+	var faults dataset.Faults
+	known := map[string]bool{}
+	skip := func(_ int, err error) {
+		if f, is := errors.AsType[*dataset.Fault](err); is && !known[f.Error()] {
+			known[f.Error()] = true // both views of an image have it
+			faults = append(faults, f)
+		}
+	}
+	err := r.vae.Prefill(ctx, len(visits), func(i int) (encode.Picture, error) { return pictureOf(r.set, visits[i]) }, skip, func(p encode.Progress) {
 		made = p.Made
 		r.progress("encoded %d of %d pictures", p.Done, p.Total)
 	})
 	r.progressEnd()
 	if err != nil {
 		return err
+	}
+	// Where such images are counted, that is done when their turn comes.
+	if len(faults) > 0 && c.Unreadable == "refuse" {
+		return &Fault{faults.Error()}
 	}
 	if made > 0 {
 		r.say("%d pictures encoded in %.1f s", made, time.Since(begun).Seconds())

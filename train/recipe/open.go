@@ -136,7 +136,7 @@ func (r *Run) predict() (err error) {
 func (r *Run) fresh() error {
 	found, err := checkpoint.List(r.config.Output)
 	if err != nil {
-		return err
+		return faultf("output is %s, expected a folder, or a path where one can be made: %v", r.config.Output, err)
 	}
 	if r.env.Resume == "" && len(found) > 0 {
 		return faultf("output: %s holds a run already, whose newest checkpoint is of step %d: --resume goes on with it, or choose another folder", r.config.Output, found[0].Step)

@@ -239,14 +239,20 @@ func TestBatchesWithoutText(t *testing.T) {
 	}
 }
 
-// TestUnreadableImagesAreNamed removes a file after the run was opened.
+// TestUnreadableImagesAreNamed removes a file after the run was opened: it is counted, or
+// ends the run before its first step.
 func TestUnreadableImagesAreNamed(t *testing.T) {
 	var said bytes.Buffer
 	own := filepath.Join(t.TempDir(), "own")
 	if err := os.CopyFS(own, os.DirFS(makeOnce(t, "dolls", somePeople(7, 5)))); err != nil {
 		t.Fatal(err)
 	}
-	r := opened(t, "tiny-sd", func(c *Config) { c.Data[0].Path, c.HeldOut, c.Batch, c.Steps = own, 0, 7, 1 }, &said)
+	settings := func(c *Config) { c.Data[0].Path, c.HeldOut, c.Batch, c.Steps, c.Unreadable = own, 0, 7, 1, "count" }
+	r := opened(t, "tiny-sd", settings, &said)
+	refuse := opened(t, "tiny-sd", func(c *Config) {
+		settings(c)
+		c.Unreadable, c.Images.Flip = "refuse", 0.5
+	}, io.Discard)
 	gone := r.set.Items()[2]
 	if err := os.Remove(gone.Path()); err != nil {
 		t.Fatal(err)
@@ -260,6 +266,10 @@ func TestUnreadableImagesAreNamed(t *testing.T) {
 	}
 	if !strings.Contains(said.String(), gone.Path()+": is not there") {
 		t.Errorf("%s is not named in:\n%s", gone.Path(), &said)
+	}
+	want := "dataset: 1 images cannot be used:\n  " + gone.Path() + ": is not there"
+	if _, err := refuse.Learn(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 
