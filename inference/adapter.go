@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"cosmicman/job"
+	"cosmicman/weights/bind"
 	"cosmicman/weights/lora"
 )
 
@@ -112,9 +113,9 @@ func FileDigest(path string) (string, error) {
 // names knows the modules of the model's networks.
 func (m *Model) names() (*lora.Names, error) {
 	m.namesOnce.Do(func() {
-		parts := []lora.Component{{Name: lora.UNet, Params: wants(m.unet.graph)}}
+		parts := []lora.Component{{Name: lora.UNet, Params: bind.Params(m.unet.graph)}}
 		for i := range m.texts {
-			parts = append(parts, lora.Component{Name: textParts[i], Params: wants(m.texts[i].graph)})
+			parts = append(parts, lora.Component{Name: textParts[i], Params: bind.Params(m.texts[i].graph)})
 		}
 		m.loraNames, m.namesErr = lora.NewNames(parts...)
 	})

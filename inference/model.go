@@ -12,6 +12,7 @@ import (
 	"cosmicman/ort"
 	"cosmicman/tokenizer"
 	"cosmicman/weights"
+	"cosmicman/weights/bind"
 	"cosmicman/weights/lora"
 )
 
@@ -82,7 +83,7 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 		return err == nil
 	}
 	part := func(c *weights.Component, graphs ...*onnx.Graph) {
-		if err := c.Index.Check(wants(graphs...)); err != nil {
+		if err := c.Index.Check(bind.Params(graphs...)); err != nil {
 			faults = append(faults, err)
 		}
 	}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	"cosmicman/onnx"
 	"cosmicman/ort"
-	"cosmicman/tensor"
 	"cosmicman/weights"
+	"cosmicman/weights/bind"
 )
 
 // network is one graph with its weights, made ready when it is first needed.
@@ -27,30 +26,6 @@ type network struct {
 	key     string // what proofs are kept under, once there is a session
 }
 
-// wants lists the parameters of graphs that share one component.
-func wants(graphs ...*onnx.Graph) []weights.Param {
-	var out []weights.Param
-	seen := map[string]bool{}
-	for _, g := range graphs {
-		for _, p := range g.Params {
-			if seen[p.Name] {
-				continue
-			}
-			seen[p.Name] = true
-			out = append(out, weights.Param{Name: p.Name, Shape: numbers(p.Shape)})
-		}
-	}
-	return out
-}
-
-func numbers(s onnx.Shape) tensor.Shape {
-	out := make(tensor.Shape, len(s))
-	for i, d := range s {
-		out[i], _ = d.Const()
-	}
-	return out
-}
-
 // load makes the session if there is none yet.
 func (n *network) load() (*ort.Session, error) {
 	n.mu.Lock()
@@ -62,20 +37,12 @@ func (n *network) load() (*ort.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder := n.component.Index.Folder()
-	encoded, err := onnx.Encode(dialect, func(name string) (onnx.External, error) {
-		e, ok := n.component.Index.Lookup(name)
-		if !ok {
-			return onnx.External{}, fmt.Errorf("%s: no tensor %s", n.component.Dir, name)
-		}
-		rel, err := filepath.Rel(folder, e.File)
-		return onnx.External{Location: rel, Offset: e.Offset, Length: e.Length, DType: e.DType}, err
-	})
+	encoded, err := onnx.Encode(dialect, bind.External(n.component.Index, false))
 	if err != nil {
 		return nil, err
 	}
 	c := ort.SessionConfig{
-		Name: n.component.Name + " (" + n.component.Dir + ")", Model: encoded, ExternalDir: folder,
+		Name: n.component.Name + " (" + n.component.Dir + ")", Model: encoded, ExternalDir: n.component.Index.Folder(),
 		Threads: n.settings.Threads, Arena: n.settings.Arena, Lean: n.settings.Lean, Profile: n.settings.Profile,
 	}
 	for _, v := range dialect.Inputs {

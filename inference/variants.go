@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"cosmicman/model"
-	"cosmicman/tensor"
 	"cosmicman/weights/lora"
 )
 
@@ -48,7 +47,8 @@ func (v *variants) find(class lora.Targets) (*variant, error) {
 		return v.forms[i], nil
 	}
 	g, err := model.Adapt(v.plain.graph, func(m model.Module) bool {
-		return class.Has(lora.Module{Component: v.component, Path: m.Path, Shape: tensor.Shape(numbers(m.Shape))})
+		shape, _ := m.Shape.Const()
+		return class.Has(lora.Module{Component: v.component, Path: m.Path, Shape: shape})
 	})
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ import (
 	"cosmicman/tensor"
 	"cosmicman/tokenizer"
 	"cosmicman/weights"
+	"cosmicman/weights/bind"
 )
 
 //go:embed archs/*.json
@@ -231,22 +232,7 @@ func networks(a Arch) ([]netParams, error) {
 			faults = append(faults, fmt.Errorf("%s: %w", part, err))
 			return
 		}
-		n := netParams{part: part, stem: stem}
-		seen := map[string]bool{}
-		for _, g := range graphs {
-			for _, p := range g.Params {
-				if seen[p.Name] {
-					continue
-				}
-				seen[p.Name] = true
-				shape := make(tensor.Shape, len(p.Shape))
-				for i, d := range p.Shape {
-					shape[i], _ = d.Const()
-				}
-				n.params = append(n.params, weights.Param{Name: p.Name, Shape: shape})
-			}
-		}
-		out = append(out, n)
+		out = append(out, netParams{part: part, stem: stem, params: bind.Params(graphs...)})
 	}
 	for _, part := range []string{"text_encoder", "text_encoder_2"} {
 		if a[part] == nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"cosmicman/tensor"
 )
 
 // Dim is the extent of one axis: a number times a product of atoms. An atom is
@@ -202,6 +204,17 @@ type Shape []Dim
 
 // Equal reports whether both shapes are the same expressions.
 func (s Shape) Equal(o Shape) bool { return slices.EqualFunc(s, o, Dim.Equal) }
+
+// Const returns the shape as numbers; ok is false where a dimension is none yet.
+func (s Shape) Const() (shape tensor.Shape, ok bool) {
+	shape = make(tensor.Shape, len(s))
+	for i, d := range s {
+		if shape[i], ok = d.Const(); !ok {
+			return nil, false
+		}
+	}
+	return shape, true
+}
 
 // Elements returns the product of all dimensions.
 func (s Shape) Elements() Dim {

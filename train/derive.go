@@ -99,7 +99,7 @@ func (c ProgramConfig) check() (*onnx.Value, error) {
 		v := valueOf(g, t.Name)
 		if v == nil {
 			fault("no tensor %s, which is to be trained", t.Name)
-		} else if shape, ok := constShape(v.Shape); !ok || !shape.Equal(t.Shape) || v.DType != tensor.Float32 {
+		} else if shape, ok := v.Shape.Const(); !ok || !shape.Equal(t.Shape) || v.DType != tensor.Float32 {
 			fault("%s is float32%v for training, %v%v in the network", t.Name, t.Shape, v.DType, v.Shape)
 		}
 	}
@@ -119,16 +119,4 @@ func valueOf(g *onnx.Graph, name string) *onnx.Value {
 		}
 	}
 	return nil
-}
-
-func constShape(s onnx.Shape) (tensor.Shape, bool) {
-	out := make(tensor.Shape, len(s))
-	for i, d := range s {
-		n, ok := d.Const()
-		if !ok {
-			return nil, false
-		}
-		out[i] = n
-	}
-	return out, true
 }

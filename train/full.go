@@ -7,6 +7,7 @@ import (
 
 	"cosmicman/onnx"
 	"cosmicman/weights"
+	"cosmicman/weights/bind"
 )
 
 // Load reads a network's parameters as tensors to be trained: those that one of the
@@ -48,7 +49,7 @@ func pick(g *onnx.Graph, patterns []string) ([]Tensor, error) {
 			picked = picked || ok
 		}
 		if picked {
-			shape, _ := constShape(p.Shape)
+			shape, _ := p.Shape.Const()
 			tensors = append(tensors, Tensor{Name: p.Name, Shape: shape})
 		}
 	}
@@ -62,10 +63,5 @@ func pick(g *onnx.Graph, patterns []string) ([]Tensor, error) {
 
 // checkParams holds the files against all that a network wants.
 func checkParams(g *onnx.Graph, index *weights.Index) error {
-	var want []weights.Param
-	for _, p := range g.Params {
-		shape, _ := constShape(p.Shape)
-		want = append(want, weights.Param{Name: p.Name, Shape: shape})
-	}
-	return index.Check(want)
+	return index.Check(bind.Params(g))
 }

@@ -96,7 +96,7 @@ func zooIndex(t *testing.T, part string, kind weights.Kind, graphs ...*onnx.Grap
 	out := weights.Output{DType: tensor.Float32}
 	for _, g := range graphs {
 		for _, p := range g.Params {
-			shape, _ := constShape(p.Shape)
+			shape, _ := p.Shape.Const()
 			out.Tensors = append(out.Tensors, weights.Param{Name: p.Name, Shape: shape})
 		}
 	}

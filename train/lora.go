@@ -78,7 +78,7 @@ func (o LoRA) Add(g *onnx.Graph, component string, seed uint64) (*onnx.Graph, []
 	}
 	found := map[string]bool{}
 	out, terms, err := model.AddLoRA(g, func(m model.Module) model.Rank {
-		shape, _ := constShape(m.Shape)
+		shape, _ := m.Shape.Const()
 		rank := model.Rank{}
 		for _, t := range targets {
 			if o.picks(t, lora.Module{Component: component, Path: m.Path, Shape: shape}) {
@@ -107,7 +107,7 @@ func (o LoRA) Add(g *onnx.Graph, component string, seed uint64) (*onnx.Graph, []
 	var tensors []Tensor
 	var layers []lora.Layer
 	for _, t := range terms {
-		shape, _ := constShape(t.Shape)
+		shape, _ := t.Shape.Const()
 		a, b := newTensor(t.A), newTensor(t.B)
 		chance := Chance(seed, "lora "+component+"."+t.Path)
 		bound := 1 / math.Sqrt(float64(int64(len(a.Values))/o.Rank))
@@ -125,7 +125,7 @@ func (o LoRA) Add(g *onnx.Graph, component string, seed uint64) (*onnx.Graph, []
 
 // newTensor is room for a value of the graph that is trained.
 func newTensor(v *onnx.Value) Tensor {
-	shape, _ := constShape(v.Shape)
+	shape, _ := v.Shape.Const()
 	n, _ := shape.Elements()
 	return Tensor{Name: v.Name, Shape: slices.Clone(shape), Values: make([]float32, n), Gradient: make([]float32, n)}
 }

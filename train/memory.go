@@ -197,7 +197,7 @@ func (p *placement) find(i int, n *onnx.Node, symbols map[string]int64) (*memory
 	if m := p.buffer[n.Inputs[0]]; m != nil && n.Op.Name == "Reshape" {
 		return m, nil
 	}
-	shape, known := constShape(n.Output.Shape)
+	shape, known := n.Output.Shape.Const()
 	key := ""
 	if known && len(shape) > 0 {
 		key = fmt.Sprint(n.Output.DType, shape)

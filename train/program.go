@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"cosmicman/onnx"
 	"cosmicman/ort"
 	"cosmicman/weights"
+	"cosmicman/weights/bind"
 )
 
 // ProgramConfig is what a [Program] is made from.
@@ -103,16 +102,11 @@ func gradientName(tensor string) string { return "gradient by " + tensor }
 
 // encode writes a graph whose parameters are the frozen weights.
 func (c ProgramConfig) encode(g *onnx.Graph) ([]byte, error) {
+	if c.Frozen != nil {
+		return onnx.Encode(g, bind.External(c.Frozen, true))
+	}
 	return onnx.Encode(g, func(name string) (onnx.External, error) {
-		if c.Frozen == nil {
-			return onnx.External{}, fmt.Errorf("%s is not trained, and there are no weights for what is not", name)
-		}
-		e, ok := c.Frozen.Lookup(name)
-		if !ok {
-			return onnx.External{}, fmt.Errorf("%s: no tensor %s", strings.Join(c.Frozen.Files(), ", "), name)
-		}
-		rel, err := filepath.Rel(c.Frozen.Folder(), e.File)
-		return onnx.External{Location: rel, Offset: e.Offset, Length: e.Length, DType: e.DType, Cast: true}, err
+		return onnx.External{}, fmt.Errorf("%s is not trained, and there are no weights for what is not", name)
 	})
 }
 

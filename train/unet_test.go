@@ -43,7 +43,7 @@ func zooOptions(t *testing.T, name string, dtype tensor.DType) UNetOptions {
 	}
 	out := weights.Output{DType: dtype, Values: func(int, []float32) error { return nil }}
 	for _, p := range unet(t, name).Params {
-		shape, _ := constShape(p.Shape)
+		shape, _ := p.Shape.Const()
 		out.Tensors = append(out.Tensors, weights.Param{Name: p.Name, Shape: shape})
 	}
 	out.Values = func(i int, dst []float32) error {

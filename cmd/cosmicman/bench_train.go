@@ -23,6 +23,7 @@ import (
 	"cosmicman/tensor"
 	"cosmicman/train"
 	"cosmicman/weights"
+	"cosmicman/weights/bind"
 )
 
 // trainCase is a step of training to be measured.
@@ -222,14 +223,10 @@ func (b *trainBench) options(ctx context.Context, path string) (o train.UNetOpti
 	if b.c.half {
 		out.DType = tensor.Float16
 	}
-	for _, p := range g.Params {
-		shape := make(tensor.Shape, len(p.Shape))
-		for i, d := range p.Shape {
-			shape[i], _ = d.Const()
-		}
-		n, _ := shape.Elements()
+	out.Tensors = bind.Params(g)
+	for _, p := range out.Tensors {
+		n, _ := p.Shape.Elements()
 		b.report.Params += n
-		out.Tensors = append(out.Tensors, weights.Param{Name: p.Name, Shape: shape})
 	}
 	out.Values = func(i int, dst []float32) error {
 		newweights.Tensor(dst, newweights.Key{Part: "unet", Name: out.Tensors[i].Name}, out.Tensors[i].Shape)

@@ -42,13 +42,14 @@ const drawing = `
 	weights          <- tensor
 	weights/hub      <- weights
 	weights/lora     <- weights
+	weights/bind     <- weights onnx
 	weights/hub/hubtest <-
 	model            <- onnx
 	autodiff         <- onnx
 
 	# Models from nothing, with random weights.
 	newmodel/fill    <- tensor diffusion
-	newmodel         <- newmodel/fill model weights tokenizer
+	newmodel         <- newmodel/fill model weights tokenizer weights/bind
 
 	# The one door to ONNX Runtime and to C.
 	ort              <- tensor github.com/yalue/onnxruntime_go C
@@ -61,8 +62,8 @@ const drawing = `
 	dolls            <- prompt artifact github.com/parquet-go/parquet-go golang.org/x/sync
 
 	# Two engines on the same layers. Neither knows the other, nor who calls.
-	inference        <- model weights weights/lora ort diffusion prompt picture artifact job
-	train            <- model weights weights/lora ort diffusion prompt artifact autodiff
+	inference        <- model weights weights/bind weights/lora ort diffusion prompt picture artifact job
+	train            <- model weights weights/bind weights/lora ort diffusion prompt artifact autodiff
 	train/dataset    <- train picture github.com/parquet-go/parquet-go golang.org/x/sync
 	train/encode     <- train picture golang.org/x/sync
 	train/checkpoint <- weights

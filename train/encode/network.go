@@ -2,14 +2,12 @@ package encode
 
 import (
 	"context"
-	"fmt"
-	"path/filepath"
 	"sync"
 
 	"cosmicman/onnx"
 	"cosmicman/ort"
-	"cosmicman/tensor"
 	"cosmicman/weights"
+	"cosmicman/weights/bind"
 )
 
 // Options say how networks run and what is kept of their results.
@@ -57,22 +55,7 @@ type network struct {
 // newNetwork checks the component's files against its graph and those of its other
 // halves.
 func newNetwork(rt *ort.Runtime, c *weights.Component, o Options, g *onnx.Graph, others ...*onnx.Graph) (*network, error) {
-	var wants []weights.Param
-	seen := map[string]bool{}
-	for _, g := range append([]*onnx.Graph{g}, others...) {
-		for _, p := range g.Params {
-			if seen[p.Name] {
-				continue
-			}
-			seen[p.Name] = true
-			shape := make(tensor.Shape, len(p.Shape))
-			for i, d := range p.Shape {
-				shape[i], _ = d.Const()
-			}
-			wants = append(wants, weights.Param{Name: p.Name, Shape: shape})
-		}
-	}
-	if err := c.Index.Check(wants); err != nil {
+	if err := c.Index.Check(bind.Params(append([]*onnx.Graph{g}, others...)...)); err != nil {
 		return nil, err
 	}
 	return &network{graph: g, component: c, options: o, runtime: rt}, nil
@@ -89,20 +72,12 @@ func (n *network) load() error {
 	if err != nil {
 		return err
 	}
-	folder := n.component.Index.Folder()
-	encoded, err := onnx.Encode(dialect, func(name string) (onnx.External, error) {
-		e, ok := n.component.Index.Lookup(name)
-		if !ok {
-			return onnx.External{}, fmt.Errorf("%s: no tensor %s", n.component.Dir, name)
-		}
-		rel, err := filepath.Rel(folder, e.File)
-		return onnx.External{Location: rel, Offset: e.Offset, Length: e.Length, DType: e.DType}, err
-	})
+	encoded, err := onnx.Encode(dialect, bind.External(n.component.Index, false))
 	if err != nil {
 		return err
 	}
 	c := ort.SessionConfig{
-		Name: n.component.Name + " (" + n.component.Dir + ")", Model: encoded, ExternalDir: folder,
+		Name: n.component.Name + " (" + n.component.Dir + ")", Model: encoded, ExternalDir: n.component.Index.Folder(),
 		Threads: n.options.Threads, Lean: n.options.Lean,
 	}
 	for _, v := range dialect.Inputs {

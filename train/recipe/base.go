@@ -7,8 +7,8 @@ import (
 	"cosmicman/diffusion"
 	"cosmicman/model"
 	"cosmicman/onnx"
-	"cosmicman/tensor"
 	"cosmicman/weights"
+	"cosmicman/weights/bind"
 	"cosmicman/weights/lora"
 )
 
@@ -37,7 +37,7 @@ func openBase(ref string, o weights.Options) (*base, error) {
 		return err == nil
 	}
 	part := func(c *weights.Component, graphs ...*onnx.Graph) {
-		b.params[c.Name] = wanted(graphs...)
+		b.params[c.Name] = bind.Params(graphs...)
 		if err := c.Index.Check(b.params[c.Name]); err != nil {
 			faults = append(faults, err)
 		}
@@ -72,25 +72,6 @@ func openBase(ref string, o weights.Options) (*base, error) {
 		return nil, errors.Join(faults...)
 	}
 	return b, nil
-}
-
-// wanted lists the parameters of graphs that share one component.
-func wanted(graphs ...*onnx.Graph) (all []weights.Param) {
-	seen := map[string]bool{}
-	for _, g := range graphs {
-		for _, p := range g.Params {
-			if seen[p.Name] {
-				continue
-			}
-			seen[p.Name] = true
-			shape := make(tensor.Shape, len(p.Shape))
-			for i, d := range p.Shape {
-				shape[i], _ = d.Const()
-			}
-			all = append(all, weights.Param{Name: p.Name, Shape: shape})
-		}
-	}
-	return all
 }
 
 // param is a tensor that a component wants.
