@@ -13,6 +13,7 @@ import (
 
 	"cosmicman/inference"
 	"cosmicman/ort"
+	"cosmicman/train/recipe"
 	"cosmicman/weights"
 )
 
@@ -45,6 +46,8 @@ func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) 
 		least--
 	}
 	switch {
+	case len(operands) == 0 && fs.NArg() > 0 && fs.Lookup("config") != nil && isYAML(fs.Arg(0)):
+		return usagef("%s: expected flags only, was given %q too; did you mean --config %s?", fs.Name(), fs.Arg(0), fs.Arg(0))
 	case len(operands) == 0 && fs.NArg() > 0:
 		return usagef("%s: expected flags only, was given %q too; `cosmicman %s -h` tells what it takes", fs.Name(), fs.Arg(0), fs.Name())
 	case fs.NArg() < least || fs.NArg() > len(operands):
@@ -61,6 +64,10 @@ func parse(e *environment, fs *flag.FlagSet, args []string, operands ...string) 
 		}
 	}
 	return err
+}
+
+func isYAML(path string) bool {
+	return strings.HasSuffix(path, ".yaml") || strings.HasSuffix(path, ".yml")
 }
 
 // parseBetween parses flags before, between and behind operands, which package flag
@@ -107,10 +114,30 @@ func unknownFlag(fs *flag.FlagSet, err error) string {
 	}
 	var names []string
 	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	if near := nearest(name, names); near != "" {
+	near := nearest(name, names)
+	if meant := flagOf(recipe.Elsewhere(name)); fs.Name() == "train" && meant != "" {
+		near = meant
+	} else if near == "" {
+		near = onlyEnd(name, names)
+	}
+	if near != "" {
 		return fmt.Sprintf("there is no flag --%s; did you mean --%s?", name, near)
 	}
 	return fmt.Sprintf("there is no flag --%s; `cosmicman %s -h` lists them", name, fs.Name())
+}
+
+// onlyEnd is the one name that ends in a word: lora-rank for rank; "" where there are others.
+func onlyEnd(word string, names []string) string {
+	found := ""
+	for _, n := range names {
+		if strings.HasSuffix(n, "-"+word) {
+			if found != "" {
+				return ""
+			}
+			found = n
+		}
+	}
+	return found
 }
 
 // manyOf quotes what was given.

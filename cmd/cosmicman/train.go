@@ -46,9 +46,9 @@ func (r *resumeFlag) Set(s string) error {
 // register makes a flag of every setting.
 func (t *trainFlags) register(flags *flag.FlagSet) {
 	t.given = map[string][]string{}
-	flags.StringVar(&t.config, "config", "", "YAML file of the run's settings; `train init` writes one; flags come before it")
+	flags.StringVar(&t.config, "config", "", "YAML `file` of the run's settings; train init writes one; flags come before it")
 	flags.StringVar(&t.library, "library", "", "ONNX Runtime's library or its folder")
-	flags.Var(&t.resume, "resume", "go on with the run in --output, from its newest whole checkpoint; --resume=PATH: of that folder, or from that checkpoint")
+	flags.Var(&t.resume, "resume", "go on with the run in --output, from its newest whole checkpoint; --resume PATH: of that folder, or from that checkpoint")
 	flags.BoolVar(&t.dryRun, "dry-run", false, "check settings, all of the data, memory and disk, and write a sheet of samples as the run would see them")
 	c := recipe.Default(recipe.TeachLoRA)
 	for _, s := range c.Settings() {
@@ -56,7 +56,8 @@ func (t *trainFlags) register(flags *flag.FlagSet) {
 			t.given[s.Key] = append(t.given[s.Key], text)
 			return nil
 		}
-		name, usage := flagOf(s.Key), s.Doc
+		// Package flag takes what is between back quotes for the value's name.
+		name, usage := flagOf(s.Key), strings.ReplaceAll(s.Doc, "`", "'")
 		if s.Many {
 			usage += "; repeatable"
 		} else if v := s.Values()[0]; v != "" && v != "0" && v != "false" {
@@ -86,11 +87,18 @@ func (t *trainFlags) settings() (*recipe.Config, error) {
 			folder = filepath.Dir(path)
 		}
 	}
+	text := ""
+	if path != "" {
+		var err error
+		if text, err = readConfigText(path); err != nil { // what else is missing may stand in it
+			return nil, usagef("train: %v", err)
+		}
+	}
 	// What is taught decides the defaults of the rest.
 	c := recipe.Default(recipe.TeachLoRA)
-	_ = t.apply(path, &c) // the faults are told below
+	_ = t.apply(path, text, &c) // the faults are told below
 	c = recipe.Default(c.Teach)
-	wrong := t.apply(path, &c)
+	wrong := t.apply(path, text, &c)
 	if folder != "" && len(t.given["output"]) == 0 {
 		c.Output = folder // it may have been moved, or be named from another folder on, since the file was written
 	}
@@ -125,10 +133,10 @@ func (t *trainFlags) resumed() (string, error) {
 	return "", usagef("train: --resume: %s is no run's folder: it has no %s", dir, recipe.SettingsFile)
 }
 
-func (t *trainFlags) apply(path string, c *recipe.Config) error {
+func (t *trainFlags) apply(path, text string, c *recipe.Config) error {
 	var errs []error
 	if path != "" {
-		errs = append(errs, readTrainFile(path, c))
+		errs = append(errs, parseTrainFile(path, text, c))
 	}
 	for _, s := range c.Settings() {
 		if values := t.given[s.Key]; len(values) > 0 {
@@ -159,7 +167,7 @@ func trainModel(ctx context.Context, e *environment, args []string) error {
 	var t trainFlags
 	flags := flag.NewFlagSet("train", flag.ContinueOnError)
 	t.register(flags)
-	if err := parse(e, flags, args); err != nil {
+	if err := parse(e, flags, joinResume(args)); err != nil {
 		return helped(err)
 	}
 	c, err := t.settings()
@@ -167,6 +175,21 @@ func trainModel(ctx context.Context, e *environment, args []string) error {
 		return err
 	}
 	return t.run(ctx, e, c)
+}
+
+// joinResume makes --resume=PATH of --resume PATH: package flag takes no value from behind
+// a flag that may stand without one.
+func joinResume(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if (arg == "--resume" || arg == "-resume") && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+			i++
+			arg += "=" + args[i]
+		}
+		out = append(out, arg)
+	}
+	return out
 }
 
 // trainInit prints a file of settings.
@@ -260,14 +283,14 @@ func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) 
 		return trainFault(err)
 	}
 	if done.Stopped {
-		fmt.Fprintf(e.stderr, "stopped at step %d of %d; to go on: cosmicman train --resume=%s\n", done.Step, done.Steps, c.Output)
+		fmt.Fprintf(e.stderr, "stopped at step %d of %d; to go on: cosmicman train --resume %s\n", done.Step, done.Steps, c.Output)
 		return ctx.Err() // main ends the program at a second signal
 	}
 	for _, path := range done.Written {
 		fmt.Fprintln(e.stdout, path)
 	}
-	if done.Draw != "" {
-		fmt.Fprintf(e.stderr, "to draw with it: cosmicman generate %s --prompt '...'\n", done.Draw)
+	if done.Next != "" {
+		fmt.Fprintf(e.stderr, "next: %s\n", done.Next)
 	}
 	return nil
 }

@@ -100,6 +100,11 @@ func TestResumeNamesNoRun(t *testing.T) {
 	for want, args := range map[string][]string{
 		"train: --resume: " + empty + " is no run's folder: it has no settings.yaml": {"--resume=" + empty},
 		"train: --resume says no run: expected --resume=FOLDER":                      {"--resume"},
+		"train: --resume: nowhere is no run's folder":                                {"--resume", "nowhere"},
+		"there is no flag --network_dim; did you mean --lora-rank?":                  {"--network_dim", "5"},
+		"there is no flag --max-norm; did you mean --optimizer-max-norm?":            {"--max-norm", "5"},
+		"was given \"run.yaml\" too; did you mean --config run.yaml?":                {"run.yaml"},
+		"train: open none.yaml: no such file or directory\n":                         {"--config", "none.yaml"},
 		"there is no flag --lora-ranck; did you mean --lora-rank?":                   {"--lora-ranck", "5"},
 	} {
 		var said bytes.Buffer

@@ -13,16 +13,8 @@ import (
 	"cosmicman/train/recipe"
 )
 
-// readTrainFile sets what a file of a run's settings says. The error is what is wrong in
-// it, all at once.
-func readTrainFile(path string, c *recipe.Config) error {
-	text, err := readConfigText(path)
-	if err != nil {
-		return usagef("train: %v", err)
-	}
-	return parseTrainFile(path, text, c)
-}
-
+// parseTrainFile sets what the text of a run's file of settings says. The error is what is
+// wrong in it, all at once.
 func parseTrainFile(path, text string, c *recipe.Config) error {
 	file := &configFile{path: path}
 	body := file.body(text)
@@ -96,6 +88,9 @@ func (f *trainFile) mapping(section string, body ast.Node) {
 // near is the setting that was probably meant: one of the same section, or one of that
 // name elsewhere.
 func (f *trainFile) near(section, key string) string {
+	if meant := recipe.Elsewhere(key); meant != "" {
+		return meant
+	}
 	for _, k := range slices.Sorted(maps.Keys(f.settings)) {
 		if _, name, below := strings.Cut(k, "."); below && section == "" && name == key {
 			return k

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // hold parts the images that are held out from the others.
@@ -69,12 +68,11 @@ func (s *Set) lay() error {
 		held[i.Bucket] = append(held[i.Bucket], n)
 	}
 	var buckets []bucket
-	var empty []string
 	for _, size := range sizes {
 		all, batch := entries[size], s.options.Batch
 		switch {
 		case len(all) == 0:
-			empty = append(empty, size.String())
+			s.empty = append(s.empty, size)
 		case len(all) < batch && s.options.DropLast:
 			s.note("size %s has %d images, fewer than a batch of %d: none is learned from", size, len(all), batch)
 		case len(all) < batch:
@@ -86,9 +84,6 @@ func (s *Set) lay() error {
 		for chunk := range slices.Chunk(held[size], batch) {
 			s.held = append(s.held, chunk)
 		}
-	}
-	if len(empty) > 0 {
-		s.note("sizes without an image: %s", strings.Join(empty, ", "))
 	}
 	s.plans = newPlans(s.options.Seed, s.options.Batch, s.options.DropLast, buckets)
 	if s.plans.batches == 0 {

@@ -23,6 +23,7 @@ type Set struct {
 	leftOut []*Fault
 	counts  []counts // a source's
 	notes   []string
+	empty   []Size // of the buckets, those without an image
 }
 
 // counts are what was found of a source.

@@ -136,7 +136,10 @@ func TestIncompleteBatchesAreDropped(t *testing.T) {
 	if s.Batches() != 1 || len(f.Sizes) != 2 || f.Sizes[0].Batches != 0 {
 		t.Errorf("%+v", f)
 	}
-	wantAll(t, strings.Join(f.Notes, "\n"), "size 32x128 has 3 images, fewer than a batch of 4: none is learned from", "sizes without an image: 128x32")
+	wantAll(t, strings.Join(f.Notes, "\n"), "size 32x128 has 3 images, fewer than a batch of 4: none is learned from")
+	if !slices.Equal(f.Empty, []Size{{128, 32}}) {
+		t.Errorf("without an image: %v", f.Empty)
+	}
 	// Another epoch leaves out others.
 	seen := map[string]bool{}
 	for n := range int64(100) {

@@ -26,7 +26,21 @@ const sheetSamples = 8
 func (r *Run) DryRun(ctx context.Context) error {
 	r.tell()
 	for _, s := range r.facts.Sources {
-		r.say("  %s: %d images, %d held out, %d with parsing maps, of %d of which captions name a part", s.Path, s.Images, s.Held, s.Maps, s.Masked)
+		line := fmt.Sprintf("  %s: %d images", s.Path, s.Images)
+		if s.Held > 0 {
+			line += fmt.Sprintf(", %d held out", s.Held)
+		}
+		if s.Maps > 0 {
+			line += fmt.Sprintf(", %d with parsing maps, of %d of which captions name a part", s.Maps, s.Masked)
+		}
+		r.say("%s", line)
+	}
+	if len(r.facts.Empty) > 0 && r.config.Teach != TeachText {
+		sizes := make([]string, len(r.facts.Empty))
+		for i, s := range r.facts.Empty {
+			sizes[i] = s.String()
+		}
+		r.say("  sizes without an image: %s", strings.Join(sizes, ", "))
 	}
 	sheet := journal.Sheet{Columns: 4, Title: []journal.Run{{Text: fmt.Sprintf("What %s would see", lastName(r.config.Output)), Bold: true}}}
 	for i, v := range r.firstVisits(sheetSamples) {
@@ -125,7 +139,10 @@ func describe(p dataset.Phrase, w prompt.Window, text string, pixels, all int) s
 		name = "shot"
 	}
 	span := train.TokenSpan(w, text, p.Span)
-	if all == 0 || len(p.Labels) == 0 && !p.Foreground {
+	if all == 0 { // no map
+		return fmt.Sprintf("%s (%d tokens)", name, span[1]-span[0])
+	}
+	if len(p.Labels) == 0 && !p.Foreground {
 		return fmt.Sprintf("%s (%d tokens, no part)", name, span[1]-span[0])
 	}
 	return fmt.Sprintf("%s (%d tokens, %.1f %% of the pixels)", name, span[1]-span[0], 100*float64(pixels)/float64(all))

@@ -28,7 +28,7 @@ type Result struct {
 	Step, Steps int64
 	Stopped     bool     // before the last step: it can be gone on with
 	Written     []string // files and folders with what was learned
-	Draw        string   // the arguments of `cosmicman generate` that use it
+	Next        string   // the command that uses it; "" for none
 }
 
 // task is a task of a run with what comes of it.
@@ -37,8 +37,8 @@ type task interface {
 	// write leaves what was learned, as values of the tensors, in the output. suffix is
 	// part of the names.
 	write(ctx context.Context, values [][]float32, suffix string) ([]string, error)
-	// draw is the arguments of generate for what write wrote.
-	draw() string
+	// next is the command that uses what write wrote.
+	next() string
 	// samples draws with values of the tensors; none where there is nothing to draw.
 	samples(ctx context.Context, values [][]float32) ([]journal.Sample, error)
 	close() error
@@ -82,7 +82,7 @@ func (r *Run) Learn(ctx context.Context) (result *Result, err error) {
 	}
 	// What was learned is written even where what was told of it is lost.
 	result.Written, err = r.write(ctx, t, done.Weights)
-	result.Draw = t.draw()
+	result.Next = t.next()
 	return result, errors.Join(err, closed)
 }
 
@@ -409,8 +409,11 @@ func (t *unetTask) writeLoRA(ctx context.Context, path string, v [][]float32, fo
 	return lora.WriteKohya(ctx, path, names, a, o)
 }
 
-// draw is how generate uses what was written.
-func (t *unetTask) draw() string {
+// next draws with what was written.
+func (t *unetTask) next() string { return "cosmicman generate " + t.model() + " --prompt '...'" }
+
+// model is generate's arguments for what was written.
+func (t *unetTask) model() string {
 	c := t.config
 	base := "--model " + shellWord(c.Model)
 	if c.UNet != "" {

@@ -234,7 +234,9 @@ func (t *textTask) write(ctx context.Context, v [][]float32, suffix string) ([]s
 	return all, nil
 }
 
-func (t *textTask) draw() string { return t.run.drawModel() }
+func (t *textTask) next() string {
+	return t.run.nextPart("init --from-nothing", " > unet.yaml")
+}
 
 func (t *textTask) close() error {
 	var errs []error
@@ -261,10 +263,11 @@ func (r *Run) writePart(ctx context.Context, c *weights.Component, trained value
 	return []string{dir}, replaceFolder(dir, func(aside string) error { return r.base.writeComponent(ctx, aside, c, trained[c.Name], dtype) })
 }
 
-// drawModel is how generate uses a whole model; "" where a part of it was written.
-func (r *Run) drawModel() string {
+// nextPart is how the next part of a model from nothing is taught, of which this run has
+// written the whole model; "" where it has not.
+func (r *Run) nextPart(how, end string) string {
 	if !r.config.Write.Pipeline {
 		return ""
 	}
-	return "--model " + shellWord(r.path("model"))
+	return "cosmicman train " + how + " --model " + shellWord(r.path("model")) + " --data ... --output ..." + end
 }

@@ -230,4 +230,4 @@ func (t *vaeTask) fold(ctx context.Context, v [][]float32, trained map[string][]
 	return 1, l.Fold(trained)
 }
 
-func (t *vaeTask) draw() string { return t.run.drawModel() }
+func (t *vaeTask) next() string { return t.run.nextPart("--teach text", "") }
