@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -106,7 +107,7 @@ func (b *bar) text(r loop.StepReport) []string {
 	if r.Took > 0 && float64(r.Waited) > 0.05*float64(r.Took) {
 		words = append(words, fmt.Sprintf("%.0f %% of it waiting for data", 100*float64(r.Waited)/float64(r.Took)))
 	}
-	words = append(words, fmt.Sprintf("epoch %.4g", r.Epoch))
+	words = append(words, "epoch "+strconv.FormatFloat(math.Round(100*r.Epoch)/100, 'f', -1, 64))
 	if r.Lost > 0 {
 		words = append(words, fmt.Sprintf("%d unreadable", r.Lost))
 	}

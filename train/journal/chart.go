@@ -238,6 +238,9 @@ func label(v float64) string {
 	switch a := math.Abs(v); {
 	case a < 1e-12:
 		return "0"
+	case a < 1e-3: // 1.05e-4
+		mantissa, exponent, _ := strings.Cut(fmt.Sprintf("%.2e", v), "e-")
+		return strings.TrimRight(strings.TrimRight(mantissa, "0"), ".") + "e-" + strings.TrimLeft(exponent, "0")
 	case a >= 1e6:
 		return fmt.Sprintf("%.4gM", v/1e6)
 	case a >= 1e4:

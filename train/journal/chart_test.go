@@ -136,7 +136,7 @@ func TestRoundNumbers(t *testing.T) {
 			t.Errorf("%g to %g: %v, want %v", c.from, c.to, got, c.want)
 		}
 	}
-	for v, want := range map[float64]string{0: "0", 0.05: "0.05", 1200: "1200", 50_000: "50k", 2_500_000: "2.5M", 1e-4: "0.0001"} {
+	for v, want := range map[float64]string{0: "0", 0.05: "0.05", 1200: "1200", 50_000: "50k", 2_500_000: "2.5M", 1e-4: "1e-4", 1.05e-4: "1.05e-4", -2e-10: "-2e-10"} {
 		if got := label(v); got != want {
 			t.Errorf("%g: %q, want %q", v, got, want)
 		}

@@ -123,6 +123,7 @@ func (j *Journal) Begin(r loop.BeginReport) {
 		words += ", from " + r.Resumed
 	}
 	j.bar.say(words)
+	j.bar.say("curves and samples: " + filepath.Join(j.options.Folder, pageFile))
 	j.page()
 }
 

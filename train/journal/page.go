@@ -111,7 +111,7 @@ func (h *history) numbers() (out []Fact) {
 	add("steps of "+label(float64(h.begin.Steps)), "%d", h.steps)
 	if h.steps > 0 {
 		add("epochs", "%.4g", float64(h.last.Epoch))
-		add("images learned from", "%d", h.last.Images)
+		add("images seen", "%d", h.last.Images)
 	}
 	if c := h.curves["loss"]; c != nil {
 		s := chartLine{curve: c}.smoothed()

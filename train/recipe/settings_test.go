@@ -169,6 +169,24 @@ func TestCheckBounds(t *testing.T) {
 	}
 }
 
+// TestSettingsNameTheirChoices looks at what is told of each with certain values.
+func TestSettingsNameTheirChoices(t *testing.T) {
+	docs := map[string]string{}
+	c := Default(TeachLoRA)
+	for _, s := range c.Settings() {
+		docs[s.Key] = s.Doc
+	}
+	for key, want := range map[string]string{
+		"lora.format":   "names in the file that is written (kohya or diffusers)",
+		"samples.every": "steps between sheets of samples; 0: at the end alone",
+		"vae.loss":      "how pixels are compared: l1 or mse",
+	} {
+		if docs[key] != want {
+			t.Errorf("%s: %q, want %q", key, docs[key], want)
+		}
+	}
+}
+
 func TestSourcesAsTheyAreWritten(t *testing.T) {
 	for _, s := range []Source{
 		{Path: "a folder", Repeats: 1, Weight: 1},

@@ -54,6 +54,9 @@ func choice[T ~string](key string, p *T, doc string, of []Teach, names ...T) *Se
 	for i, n := range names {
 		texts[i] = string(n)
 	}
+	if unnamed := func(text string) bool { return !strings.Contains(doc, text) }; slices.ContainsFunc(texts, unnamed) {
+		doc += " (" + orList(texts) + ")"
+	}
 	s := single(key, doc, orList(texts), AsText, of, func() string { return string(*p) }, nil)
 	s.set = func(v []string) string {
 		if !slices.Contains(texts, v[0]) {
