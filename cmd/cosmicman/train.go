@@ -267,6 +267,9 @@ func (t *trainFlags) run(ctx context.Context, e *environment, c *recipe.Config) 
 		Sampler: &trainSampler{runtime: rt, hubCache: cache, threads: c.Threads},
 	})
 	if err != nil {
+		if _, gone := os.Stat(c.Model); t.resume.set && gone != nil && !filepath.IsAbs(c.Model) {
+			err = fmt.Errorf("%w; paths in the run's settings are meant from the folder in which it was started", err)
+		}
 		return trainFault(err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()

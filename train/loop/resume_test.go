@@ -352,3 +352,19 @@ type quiet struct {
 func (q *quiet) Begin(BeginReport) { q.b.ResetTimer() }
 func (q *quiet) Step(StepReport)   {}
 func (q *quiet) Sync() error       { q.b.StopTimer(); return nil }
+
+// TestOneFolderByTwoPathsIsTheSame looks at settings that are paths.
+func TestOneFolderByTwoPathsIsTheSame(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Mkdir("model", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	whole := filepath.Join(dir, "model")
+	if lines := changed(map[string]string{"model": whole}, map[string]string{"model": "model"}); lines != nil {
+		t.Error(lines)
+	}
+	if lines := changed(map[string]string{"model": whole}, map[string]string{"model": dir}); len(lines) != 1 {
+		t.Error(lines)
+	}
+}

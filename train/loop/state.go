@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -70,7 +71,7 @@ func changed(was, is map[string]string) (lines []string) {
 			lines = append(lines, fmt.Sprintf("%s was not set, it is %s now", name, b))
 		case !has:
 			lines = append(lines, fmt.Sprintf("%s was %s, it is not set now", name, a))
-		case a != b:
+		case a != b && !((filepath.IsAbs(a) || filepath.IsAbs(b)) && samePath(a, b)): // two ways to one folder
 			lines = append(lines, fmt.Sprintf("%s was %s, it is %s now", name, a, b))
 		}
 	}
