@@ -125,7 +125,7 @@ func TestSignalsEndARunWithACheckpoint(t *testing.T) {
 	if code := p.end(t); code != 130 {
 		t.Errorf("exit code %d, expected 130", code)
 	}
-	if said := p.out.String(); !strings.Contains(said, "to go on: cosmicman train --resume="+out) {
+	if said := p.out.String(); !strings.Contains(said, "to go on: cosmicman train --resume "+out) {
 		t.Errorf("said %s", said)
 	}
 	if found, err := filepath.Glob(filepath.Join(out, "step-*", "manifest.json")); err != nil || len(found) != 1 {
