@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"cosmicman/ort"
@@ -70,43 +69,6 @@ func TestManyTexts(t *testing.T) {
 		if !sameBits(alone[texts[i]].windows[0].states, all[texts[i]].windows[0].states) {
 			t.Errorf("text %d has other bits alone", i)
 		}
-	}
-}
-
-func TestTextCache(t *testing.T) {
-	text := func(n int) *encoded { return &encoded{states: make([]float32, n)} }
-	c := newTextCache(100) // bytes
-	c.put("a", text(10))   // 41
-	c.put("b", text(10))
-	c.put("huge", text(30))
-	if c.get("a") == nil || c.get("b") == nil || c.get("huge") != nil {
-		t.Error("two texts fit, one does not")
-	}
-	c.get("a")
-	c.put("c", text(10))
-	if c.get("b") != nil || c.get("a") == nil || c.get("c") == nil || c.bytes != 82 {
-		t.Errorf("the one not used for longest should have gone; %d bytes", c.bytes)
-	}
-	c.put("c", text(11))
-	if len(c.get("c").states) != 10 {
-		t.Error("a text was replaced")
-	}
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			for k := range 100 {
-				c.put(fmt.Sprint(i, k), text(k%10))
-				c.get(fmt.Sprint(i, k-1))
-			}
-		})
-	}
-	wg.Wait()
-	var bytes int64
-	for e := c.order.Front(); e != nil; e = e.Next() {
-		bytes += e.Value.(*cachedText).size()
-	}
-	if bytes != c.bytes || bytes > 100 || c.order.Len() != len(c.items) {
-		t.Errorf("%d bytes are kept, counted %d, of %d", bytes, c.bytes, c.limit)
 	}
 }
 

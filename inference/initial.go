@@ -53,7 +53,7 @@ func latentMask(mask *image.NRGBA, factor int) []bool {
 // say in its bits, or returns what is kept of the same image.
 func (m *Model) encodeImage(ctx context.Context, img *image.NRGBA) ([]float32, error) {
 	key := keyOf(img)
-	if kept := m.images.get(key); kept != nil {
+	if kept, ok := m.images.Get(key); ok {
 		return kept, nil
 	}
 	w, h := img.Rect.Dx(), img.Rect.Dy()
@@ -71,7 +71,7 @@ func (m *Model) encodeImage(ctx context.Context, img *image.NRGBA) ([]float32, e
 	if err := diffusion.CheckFinite(moments); err != nil {
 		return nil, fmt.Errorf("the encoded image: %w", err)
 	}
-	m.images.put(key, moments)
+	m.images.Put(key, moments)
 	return moments, nil
 }
 

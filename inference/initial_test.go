@@ -83,24 +83,6 @@ func TestImagesAreEncodedOnce(t *testing.T) {
 	}
 }
 
-func TestImageCache(t *testing.T) {
-	c := imageCache{limit: 100} // bytes
-	key := func(b byte) imageKey { return imageKey{b} }
-	c.put(key(1), make([]float32, 10))
-	c.put(key(2), make([]float32, 11))
-	if c.get(key(1)) == nil {
-		t.Error("the first is gone")
-	}
-	c.put(key(3), make([]float32, 12))
-	if c.get(key(2)) != nil || len(c.get(key(1))) != 10 || len(c.get(key(3))) != 12 {
-		t.Error("not the one that was used last long ago is gone")
-	}
-	c.put(key(4), make([]float32, 26))
-	if c.get(key(4)) != nil {
-		t.Error("more than the limit is kept")
-	}
-}
-
 // TestWhatIsNotRepaintedStays: at the last call the image's own latents are back.
 func TestWhatIsNotRepaintedStays(t *testing.T) {
 	m := load(t, openRuntime(t), zooFolder(t, "tiny-sd", 0), weights.Options{})

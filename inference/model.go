@@ -74,7 +74,7 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 	if s.Proofs == nil {
 		s.Proofs = &Proofs{}
 	}
-	m := &Model{Pipeline: p, encoded: newTextCache(s.TextCache), images: &imageCache{limit: imageCacheBytes}}
+	m := &Model{Pipeline: p, encoded: newTextCache(s.TextCache), images: newImageCache(imageCacheBytes)}
 	var faults []error
 	note := func(path string, err error) bool {
 		if err != nil {

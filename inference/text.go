@@ -98,7 +98,8 @@ func (m *Model) encode(ctx context.Context, texts ...text) (map[text]*conditioni
 			if _, twice := found[key]; twice {
 				continue
 			}
-			if found[key] = m.encoded.get(key); found[key] == nil {
+			kept, ok := m.encoded.Get(key)
+			if found[key] = kept; !ok {
 				if missing[t.lora] == nil {
 					order = append(order, t.lora)
 				}
@@ -114,7 +115,7 @@ func (m *Model) encode(ctx context.Context, texts ...text) (map[text]*conditioni
 			}
 			for i, w := range some {
 				key := w.key(lora)
-				m.encoded.put(key, results[i])
+				m.encoded.Put(key, results[i])
 				found[key] = results[i]
 			}
 		}

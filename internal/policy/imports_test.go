@@ -56,16 +56,17 @@ const drawing = `
 
 	# Prompts, events, drawn people.
 	internal/spelling <-
+	internal/lru     <-
 	prompt           <- tokenizer internal/spelling
 	picture          <- github.com/tetratelabs/wazero golang.org/x/sync
 	telemetry        <- job github.com/prometheus/client_golang github.com/prometheus/client_model github.com/prometheus/common go.opentelemetry.io/otel
 	dolls            <- prompt artifact github.com/parquet-go/parquet-go golang.org/x/sync
 
 	# Two engines on the same layers. Neither knows the other, nor who calls.
-	inference        <- model weights weights/bind weights/lora ort diffusion prompt picture artifact job
+	inference        <- internal/lru model weights weights/bind weights/lora ort diffusion prompt picture artifact job
 	train            <- model weights weights/bind weights/lora ort diffusion prompt artifact autodiff
 	train/dataset    <- train picture github.com/parquet-go/parquet-go golang.org/x/sync
-	train/encode     <- train picture golang.org/x/sync
+	train/encode     <- internal/lru train picture golang.org/x/sync
 	train/checkpoint <- weights
 	train/loop       <- train train/checkpoint
 	train/journal    <- train/loop picture google.golang.org/protobuf/encoding/protowire golang.org/x/image

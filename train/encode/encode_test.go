@@ -349,24 +349,6 @@ func TestRowsThatDepend(t *testing.T) {
 	}
 }
 
-func TestMemoryForgetsTheOldest(t *testing.T) {
-	m := newMemory(40)
-	for i := range 3 {
-		m.put(KeyOf(fmt.Sprint(i)), make([]float32, 4))
-		m.get(KeyOf("0"))
-	}
-	m.put(KeyOf("large"), make([]float32, 11))
-	var there []string
-	for _, name := range []string{"0", "1", "2", "large"} {
-		if m.get(KeyOf(name)) != nil {
-			there = append(there, name)
-		}
-	}
-	if !slices.Equal(there, []string{"0", "2"}) || m.bytes != 32 {
-		t.Errorf("%v are kept, %d bytes", there, m.bytes)
-	}
-}
-
 func TestBytesOfValues(t *testing.T) {
 	values := []float32{1, -2.5, 1e-3, 65000}
 	for half, size := range map[bool]int{false: 17, true: 9} {

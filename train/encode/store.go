@@ -25,7 +25,7 @@ const (
 
 // get returns nil for a result that is not kept, or is not of n values.
 func (s store) get(key Key, n int) []float32 {
-	if values := s.memory.get(key); values != nil {
+	if values, ok := s.memory.Get(key); ok {
 		return values
 	}
 	data, ok := s.cache.Get(key)
@@ -36,12 +36,15 @@ func (s store) get(key Key, n int) []float32 {
 	if !ok { // whole and of another shape: another program's
 		return nil
 	}
-	s.memory.put(key, values)
+	s.memory.Put(key, values)
 	return values
 }
 
 // has reports whether a result is kept.
-func (s store) has(key Key) bool { return s.memory.get(key) != nil || s.cache.Has(key) }
+func (s store) has(key Key) bool {
+	_, there := s.memory.Get(key)
+	return there || s.cache.Has(key)
+}
 
 // put keeps a result and returns it as it will be read again.
 func (s store) put(key Key, values []float32) []float32 {
@@ -52,7 +55,7 @@ func (s store) put(key Key, values []float32) []float32 {
 			values = kept
 		}
 	}
-	s.memory.put(key, values)
+	s.memory.Put(key, values)
 	return values
 }
 
