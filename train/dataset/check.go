@@ -56,13 +56,14 @@ func (s *Set) checkAll(ctx context.Context, all []*candidate) error {
 func (s *Set) check(ctx context.Context, c *candidate, sizes []Size) error {
 	i := c.item
 	var faults []error
-	size, err := headerSize(i.Path())
+	size, length, err := headerSize(i.Path())
 	if err != nil {
 		faults = append(faults, plain(err))
 	}
-	i.Size = size
+	i.Size, i.bytes[0] = size, length
 	if i.Map != "" {
-		mapped, err := headerSize(i.MapPath())
+		mapped, length, err := headerSize(i.MapPath())
+		i.bytes[1] = length
 		switch {
 		case err != nil:
 			faults = append(faults, fmt.Errorf("its parsing map %s %w", i.Map, plain(err)))
@@ -131,29 +132,29 @@ func (w words) check(t *LabelTable) error {
 	return nil
 }
 
-// headerSize reads a picture's size.
-func headerSize(file string) (Size, error) {
+// headerSize reads a picture's size and how long its file is.
+func headerSize(file string) (size Size, length int64, err error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return Size{}, err
+		return Size{}, 0, err
 	}
 	defer f.Close()
 	stat, err := f.Stat()
 	if err != nil {
-		return Size{}, err
+		return Size{}, 0, err
 	}
 	if !stat.Mode().IsRegular() {
-		return Size{}, errors.New("is not a file")
+		return Size{}, 0, errors.New("is not a file")
 	}
 	if stat.Size() > maxFile {
-		return Size{}, fmt.Errorf("is %d bytes long, expected at most %d", stat.Size(), int64(maxFile))
+		return Size{}, 0, fmt.Errorf("is %d bytes long, expected at most %d", stat.Size(), int64(maxFile))
 	}
 	info, err := picture.ReadInfo(f, stat.Size())
 	if err != nil {
-		return Size{}, err
+		return Size{}, 0, err
 	}
 	if err := limits.Check(info.Width, info.Height); err != nil {
-		return Size{}, err
+		return Size{}, 0, err
 	}
-	return Size{info.Width, info.Height}, nil
+	return Size{info.Width, info.Height}, stat.Size(), nil
 }

@@ -95,7 +95,7 @@ func (s *Set) Digest() string {
 		fmt.Fprintln(h, len(all))
 		for _, i := range all {
 			w := i.words
-			fmt.Fprintf(h, "%d %q %q %v %v %v %q %q %q %q\n", slices.Index(s.sources, i.Source), i.Name, i.Map, i.Size, i.Bucket, w.byGroups, w.attributes, w.labels, w.shot, w.text)
+			fmt.Fprintf(h, "%d %q %q %v %v %v %v %q %q %q %q\n", slices.Index(s.sources, i.Source), i.Name, i.Map, i.bytes, i.Size, i.Bucket, w.byGroups, w.attributes, w.labels, w.shot, w.text)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))

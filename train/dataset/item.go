@@ -19,7 +19,8 @@ type Item struct {
 	Size   Size   // of the image as it is meant to be seen
 	Bucket Size   // in which it is seen
 
-	words words // what its caption is made of
+	words words    // what its caption is made of
+	bytes [2]int64 // how long the files of the image and its map are
 
 	mu      sync.Mutex
 	content content // of the file when it was last read

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"image"
 	"math"
 	"slices"
 	"strings"
@@ -203,6 +204,22 @@ func TestHeldImagesStayHeld(t *testing.T) {
 		t.Errorf("weights of visits: %v", weights)
 	}
 	wantAll(t, refused(t, options(few, Held{Count: 100})), "all 100 images are held out")
+}
+
+// TestTheDigestKnowsOtherFiles: an image or a map that is replaced by one of its size.
+func TestTheDigestKnowsOtherFiles(t *testing.T) {
+	dir := t.TempDir()
+	o := small(Source{Path: dir, Caption: "a woman", MapSuffix: ".seg.png"})
+	put(t, dir, "a.png", pngOf(t, slope(64, 64)))
+	put(t, dir, "a.seg.png", pngOf(t, halves(64, 64, 0, 1)))
+	seen := map[string]bool{open(t, o).Digest(): true}
+	put(t, dir, "a.png", pngOf(t, image.NewNRGBA(image.Rect(0, 0, 64, 64))))
+	seen[open(t, o).Digest()] = true
+	put(t, dir, "a.seg.png", pngOf(t, halves(64, 64, 0, 0)))
+	seen[open(t, o).Digest()] = true
+	if len(seen) != 3 {
+		t.Errorf("%d digests of 3 data sets", len(seen))
+	}
 }
 
 func TestConditioningOnSizes(t *testing.T) {

@@ -82,7 +82,7 @@ func (r *Run) open(ctx context.Context) error {
 	if r.base, err = openBase(ref, weights.Options{UNet: unet, Variant: c.Variant, HubCache: r.env.HubCache}); err != nil {
 		return err
 	}
-	if err := r.fresh(); err != nil {
+	if err := errors.Join(r.fresh(), r.apart()); err != nil {
 		return err
 	}
 	if r.texts, err = encode.NewTexts(r.env.Runtime, r.base.Pipeline, r.textOptions()); err != nil {
@@ -106,6 +106,11 @@ func (r *Run) open(ctx context.Context) error {
 		return &Fault{err.Error()} // which has a line for each file
 	}
 	r.facts = r.set.Facts()
+	for _, s := range r.facts.Sources {
+		if s.Format == dataset.ImageFolder && holds(s.Path, c.Output) {
+			return faultf("output: %s is in %s, whose images are learned from: its samples would be taken for some of them; choose a folder outside of it", c.Output, s.Path)
+		}
+	}
 	r.notes = append(r.notes, r.facts.Notes...)
 	for _, f := range r.set.LeftOut() {
 		r.notes = append(r.notes, fmt.Sprintf("left out: %v", f))
@@ -142,6 +147,37 @@ func (r *Run) fresh() error {
 		return faultf("output: %s holds a run already, whose newest checkpoint is of step %d: --resume goes on with it, or choose another folder", r.config.Output, found[0].Step)
 	}
 	return nil
+}
+
+// apart refuses a folder that holds the model: what is written might take the place of
+// what is learned from.
+func (r *Run) apart() error {
+	for _, part := range r.base.Components() {
+		if holds(r.config.Output, part.Dir) {
+			return faultf("output: %s holds %s, a part of the model, which a run could write over: choose another folder", r.config.Output, part.Dir)
+		}
+	}
+	return nil
+}
+
+// holds reports whether a folder is another one or lies in it, as far as they are there.
+func holds(folder, other string) bool {
+	real := func(path string) string {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return ""
+		}
+		for at, rest := path, ""; ; at, rest = filepath.Dir(at), filepath.Join(filepath.Base(at), rest) {
+			if found, err := filepath.EvalSymlinks(at); err == nil {
+				return filepath.Join(found, rest)
+			}
+			if at == filepath.Dir(at) {
+				return path
+			}
+		}
+	}
+	rel, err := filepath.Rel(real(folder), real(other))
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // supervise finds out whether HOLA is used, and on which layers.

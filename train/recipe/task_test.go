@@ -350,9 +350,13 @@ func TestRunsThatDoNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Config){
-		"hola.strides [12] pick no layer":                    func(c *Config) { c.HOLA.Strides = []int64{12} },
-		"images.size is 60x64, expected multiples of 8":      func(c *Config) { c.Images.Width = 60 },
-		"hola.use is on, but no image has a parsing map":     func(c *Config) { c.HOLA.Use, c.Data[0].Path, c.Data[0].Caption = "on", folder, "a person" },
+		"hola.strides [12] pick no layer":                func(c *Config) { c.HOLA.Strides = []int64{12} },
+		"images.size is 60x64, expected multiples of 8":  func(c *Config) { c.Images.Width = 60 },
+		"hola.use is on, but no image has a parsing map": func(c *Config) { c.HOLA.Use, c.Data[0].Path, c.Data[0].Caption = "on", folder, "a person" },
+		"folder/out is in ": func(c *Config) {
+			c.Data[0].Path, c.Data[0].Caption, c.Output = folder, "a person", filepath.Join(folder, "out")
+		},
+		"text_encoder, a part of the model":                  func(c *Config) { c.Output = c.Model },
 		"nowhere: is not there":                              func(c *Config) { c.Data[0].Path = "nowhere" },
 		"maps.labels: ":                                      func(c *Config) { c.Maps.Labels = "colours" },
 		"nomodel: no such folder":                            func(c *Config) { c.Model = "nomodel" },
