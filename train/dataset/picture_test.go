@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,5 +171,66 @@ func TestFilesThatChangeAreNamed(t *testing.T) {
 	check(file, "is not there")
 	if _, err := v.Item.Key(); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("key of what is gone: %v", err)
+	}
+}
+
+// TestMapsLieOnTheirImages: scaled up and down, cropped and mirrored, an image that shows
+// its own labels as colours agrees with its map, and less so with the map moved a pixel.
+func TestMapsLieOnTheirImages(t *testing.T) {
+	chance := rand.New(rand.NewPCG(1, 2))
+	dir := t.TempDir()
+	for name, at := range map[string]image.Point{"small": {51, 43}, "odd": {149, 97}, "tall": {130, 391}} {
+		img, labels := image.NewNRGBA(image.Rectangle{Max: at}), image.NewGray(image.Rectangle{Max: at})
+		cell := max(8, at.X/8)
+		of := map[image.Point]uint8{}
+		for y := range at.Y {
+			for x := range at.X {
+				p := image.Pt(x/cell, y/cell)
+				if _, known := of[p]; !known {
+					of[p] = uint8(chance.IntN(18))
+				}
+				labels.SetGray(x, y, color.Gray{Y: of[p]})
+				img.SetNRGBA(x, y, color.NRGBA{R: of[p] * 14, A: 255})
+			}
+		}
+		put(t, dir, name+".png", pngOf(t, img))
+		put(t, dir, name+".seg.png", pngOf(t, labels))
+	}
+	o := Options{Sources: []Source{{Path: dir, Caption: "a woman", MapSuffix: ".seg.png"}}, Batch: 1, Buckets: BucketsAround(96), Crop: Random, Flip: 0.5}
+	s := open(t, o)
+	flips := 0
+	for n := range int64(24) {
+		v := s.Visit(n)
+		p, err := s.Picture(t.Context(), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.Flip {
+			flips++
+		}
+		mirrors := v.Item.Source.Labels.mirrors()
+		differ := func(dx, dy int) (n int) {
+			for y := 1; y < p.Height-1; y++ {
+				for x := 1; x < p.Width-1; x++ {
+					l := p.Map.Labels[(y+dy)*p.Width+x+dx]
+					if v.Flip {
+						l = mirrors[l]
+					}
+					if seen := int((p.Pixels[y*p.Width+x]+1)*127.5/14 + 0.5); seen != int(l) {
+						n++
+					}
+				}
+			}
+			return n
+		}
+		here := differ(0, 0)
+		for _, d := range []image.Point{{-1, 0}, {1, 0}, {0, -1}, {0, 1}} {
+			if moved := differ(d.X, d.Y); moved <= here {
+				t.Errorf("%s, %+v: %d places differ, %d with the map moved by %v", v.Item.Name, v, here, moved, d)
+			}
+		}
+	}
+	if flips == 0 || flips == 24 {
+		t.Errorf("%d of 24 are mirrored", flips)
 	}
 }
