@@ -101,9 +101,41 @@ func usage(e *environment, fs *flag.FlagSet, operands []string) {
 	}
 	if hasFlags {
 		fmt.Fprintln(e.stdout)
-		fs.SetOutput(e.stdout)
-		fs.PrintDefaults()
+		first, rest := splitFlags(fs, usual[fs.Name()])
+		if first != nil {
+			fmt.Fprintln(e.stdout, "the usual flags:")
+			printFlags(e, first)
+			fmt.Fprintln(e.stdout, "\nall others:")
+		}
+		printFlags(e, rest)
 	}
+}
+
+// usual are the flags that most calls of a command with very many need, by the command.
+var usual = map[string][]string{
+	"train": {"model", "data", "output", "teach", "steps", "images-size", "batch", "learning-rate", "lora-rank", "samples-prompts", "held-out", "config", "dry-run", "resume"},
+}
+
+// splitFlags puts the named flags before the rest; first is nil where none are named.
+func splitFlags(fs *flag.FlagSet, names []string) (first, rest *flag.FlagSet) {
+	if len(names) == 0 {
+		return nil, fs
+	}
+	first, rest = flag.NewFlagSet("", flag.ContinueOnError), flag.NewFlagSet("", flag.ContinueOnError)
+	fs.VisitAll(func(f *flag.Flag) {
+		to := rest
+		if slices.Contains(names, f.Name) {
+			to = first
+		}
+		to.Var(f.Value, f.Name, f.Usage)
+		to.Lookup(f.Name).DefValue = f.DefValue
+	})
+	return first, rest
+}
+
+func printFlags(e *environment, fs *flag.FlagSet) {
+	fs.SetOutput(e.stdout)
+	fs.PrintDefaults()
 }
 
 // unknownFlag adds to an error of a flag that does not exist what was probably meant.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"io"
 	"reflect"
 	"strings"
@@ -130,4 +131,23 @@ func FuzzTrainFile(f *testing.F) {
 			t.Errorf("%v in what was written:\n%s", err, c.File())
 		}
 	})
+}
+
+func TestUsualFlagsAreThere(t *testing.T) {
+	flags := flag.NewFlagSet("train", flag.ContinueOnError)
+	(&trainFlags{}).register(flags)
+	all := 0
+	flags.VisitAll(func(*flag.Flag) { all++ })
+	first, rest := splitFlags(flags, usual["train"])
+	some := 0
+	for _, name := range usual["train"] {
+		if first.Lookup(name) == nil || rest.Lookup(name) != nil {
+			t.Errorf("--%s is not among the usual flags alone", name)
+		}
+	}
+	first.VisitAll(func(*flag.Flag) { some++ })
+	rest.VisitAll(func(*flag.Flag) { some++ })
+	if some != all {
+		t.Errorf("%d flags are listed, there are %d", some, all)
+	}
 }
