@@ -40,6 +40,8 @@ type Config struct {
 	// made with others is refused. Free ones may change and are noted. Both by the name
 	// and the value that a person knows.
 	Fixed, Free map[string]string
+	// Defaults are what settings are that an older program's checkpoint does not know.
+	Defaults map[string]string
 	// Version is the program's; another one than the checkpoint's is noted.
 	Version string
 

@@ -143,7 +143,7 @@ func (r *run) load(c *checkpoint.Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("the checkpoint %s is none of a run: %w", c.Dir, err)
 	}
-	lines := changed(s.Fixed, r.Fixed)
+	lines := changed(s.Fixed, r.Fixed, r.Defaults)
 	if has := r.average != nil; s.Average != has {
 		word := map[bool]string{true: "an average", false: "no average"}
 		lines = append(lines, fmt.Sprintf("%s of the weights was kept, it would be %s now", word[s.Average], word[has]))
@@ -164,7 +164,7 @@ func (r *run) load(c *checkpoint.Checkpoint) error {
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
-	for _, line := range changed(s.Free, r.Free) {
+	for _, line := range changed(s.Free, r.Free, r.Defaults) {
 		r.note("%s", line)
 	}
 	if s.Version != r.Version {

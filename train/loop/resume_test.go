@@ -361,10 +361,23 @@ func TestOneFolderByTwoPathsIsTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := filepath.Join(dir, "model")
-	if lines := changed(map[string]string{"model": whole}, map[string]string{"model": "model"}); lines != nil {
+	if lines := changed(map[string]string{"model": whole}, map[string]string{"model": "model"}, nil); lines != nil {
 		t.Error(lines)
 	}
-	if lines := changed(map[string]string{"model": whole}, map[string]string{"model": dir}); len(lines) != 1 {
+	if lines := changed(map[string]string{"model": whole}, map[string]string{"model": dir}, nil); len(lines) != 1 {
 		t.Error(lines)
+	}
+}
+
+func TestSettingsThatCameLaterAreAtTheirDefaults(t *testing.T) {
+	was := map[string]string{"seed": "1"}
+	defaults := map[string]string{"seed": "0", "new": "off"}
+	for value, want := range map[string]int{"off": 0, "on": 1} {
+		if lines := changed(was, map[string]string{"seed": "1", "new": value}, defaults); len(lines) != want {
+			t.Errorf("new is %s: %q", value, lines)
+		}
+	}
+	if lines := changed(was, map[string]string{"seed": "0"}, defaults); len(lines) != 1 {
+		t.Errorf("the seed has changed to its default: %q", lines)
 	}
 }

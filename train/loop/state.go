@@ -56,8 +56,9 @@ func parseState(data []byte) (*state, error) {
 	return &s, nil
 }
 
-// changed compares settings: a line for each that differs.
-func changed(was, is map[string]string) (lines []string) {
+// changed compares settings: a line for each that differs. One that was not known then
+// was at its default.
+func changed(was, is, defaults map[string]string) (lines []string) {
 	all := maps.Clone(was)
 	if all == nil {
 		all = map[string]string{}
@@ -66,6 +67,9 @@ func changed(was, is map[string]string) (lines []string) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		a, had := was[name]
 		b, has := is[name]
+		if d, known := defaults[name]; known && !had && d == b {
+			continue
+		}
 		switch {
 		case !had:
 			lines = append(lines, fmt.Sprintf("%s was not set, it is %s now", name, b))

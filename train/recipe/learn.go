@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,6 +148,9 @@ func (r *Run) loopConfig(t task, j *journal.Journal) loop.Config {
 	fixed, free := c.Split()
 	delete(fixed, "data")
 	fixed["data"] = fmt.Sprintf("%d images, digest %.16s", r.facts.Images+r.facts.Held, r.set.Digest())
+	defaults := Default(c.Teach)
+	known, may := defaults.Split()
+	maps.Copy(known, may)
 	l := loop.Config{
 		Folder: c.Output, Steps: int64(c.Steps), Accumulate: c.Accumulate, Optimizer: c.Optimizer,
 		Schedule:   loop.Schedule{Name: c.Schedule.Name, Rate: c.LearningRate, Warmup: int64(c.Schedule.Warmup), Cycles: c.Schedule.Cycles, Power: c.Schedule.Power},
@@ -154,7 +158,7 @@ func (r *Run) loopConfig(t task, j *journal.Journal) loop.Config {
 		Held:       loop.Held{Every: int64(c.Validate), First: true, Average: c.EMA > 0},
 		Checkpoint: loop.Checkpoint{Every: int64(c.Checkpoint.Every), Period: time.Duration(c.Checkpoint.Minutes) * time.Minute, Keep: c.Checkpoint.Keep},
 		Ahead:      loop.Ahead{Batches: c.Ahead},
-		Resume:     r.env.Resume, Fixed: fixed, Free: free, Version: r.env.Version,
+		Resume:     r.env.Resume, Fixed: fixed, Free: free, Defaults: known, Version: r.env.Version,
 	}
 	if c.Schedule.Name == "constant" && c.Schedule.Warmup > 0 {
 		l.Schedule.Name = "constant_with_warmup"
