@@ -31,11 +31,6 @@ func (c *Config) Check() error {
 			fault("%s is %d, expected %d or more", key, value, smallest)
 		}
 	}
-	above := func(key string, value float64) {
-		if !(value > 0) {
-			fault("%s is %v, expected a number above 0", key, value)
-		}
-	}
 	notBelow := func(key string, value float64) {
 		if !(value >= 0) {
 			fault("%s is %v, expected 0 or more", key, value)
@@ -78,7 +73,7 @@ func (c *Config) Check() error {
 	}
 	within("dropout.share", c.Dropout.Share, 0, 1)
 	within("loss.noise-offset", c.Loss.NoiseOffset, 0, 1)
-	notBelow("loss.min-snr-gamma", c.Loss.MinSNRGamma)
+	within("loss.min-snr-gamma", c.Loss.MinSNRGamma, 0, 1e6)
 	within("loss.part-weight", c.Loss.PartWeight, 0, 1)
 	within("loss.noisy-share", c.Loss.NoisyShare, 0, 1)
 	within("loss.noisiest", c.Loss.Noisiest, 0, 1)
@@ -97,7 +92,7 @@ func (c *Config) Check() error {
 	notBelow("text.end-weight", c.Text.EndWeight)
 
 	between("lora.rank", c.LoRA.Rank, 1, maxRank)
-	notBelow("lora.alpha", c.LoRA.Alpha)
+	within("lora.alpha", c.LoRA.Alpha, 0, 1e6)
 	if c.Teach == TeachLoRA {
 		c.checkTargets(fault)
 	}
@@ -114,12 +109,17 @@ func (c *Config) Check() error {
 			fault("%s", optimizerNames.Replace(e.Error()))
 		}
 	}
+	if e := c.Optimizer.Epsilon; e > 0 && e < 1e-30 { // 0 in float32, by which a gradient of 0 would be divided
+		fault("optimizer.epsilon is %v, expected 1e-30 or more", e)
+	}
 	least("schedule.warmup", c.Schedule.Warmup, 0)
 	if c.Epochs == 0 && c.Steps > 0 && c.Schedule.Warmup > c.Steps {
 		fault("schedule.warmup is %d, expected at most the %d steps of the run", c.Schedule.Warmup, c.Steps)
 	}
 	least("schedule.cycles", c.Schedule.Cycles, 1)
-	above("schedule.power", c.Schedule.Power)
+	if !(c.Schedule.Power > 0 && c.Schedule.Power <= 1000) {
+		fault("schedule.power is %v, expected a number above 0, up to 1000", c.Schedule.Power)
+	}
 	if !(c.EMA >= 0 && c.EMA < 1) {
 		fault("ema is %v, expected 0 for no average, or a share below 1 such as 0.9999", c.EMA)
 	}

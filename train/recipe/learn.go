@@ -115,7 +115,9 @@ func (r *Run) settle() error {
 func (r *Run) write(ctx context.Context, t task, w loop.Weights) (all []string, err error) {
 	write := func(values [][]float32, suffix string) error {
 		paths, err := t.write(ctx, values, suffix)
-		all = append(all, paths...)
+		if err == nil {
+			all = append(all, paths...)
+		}
 		return err
 	}
 	live := loop.Weights{Tensors: w.Tensors}.Best()

@@ -150,6 +150,10 @@ func TestCheckBounds(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"lora.rank is 2000000000, expected 1 to 2048":                      func(c *Config) { c.LoRA.Rank = 2_000_000_000 },
 		"learning-rate is 1e+300, expected a number above 0, up to 1":      func(c *Config) { c.LearningRate = 1e300 },
+		"optimizer.epsilon is 1e-300, expected 1e-30 or more":              func(c *Config) { c.Optimizer.Epsilon = 1e-300 },
+		"schedule.power is 1e+300, expected a number above 0, up to 1000":  func(c *Config) { c.Schedule.Power = 1e300 },
+		"lora.alpha is 1e+38, expected 0 to 1e+06":                         func(c *Config) { c.LoRA.Alpha = 1e38 },
+		"loss.min-snr-gamma is 1e+300, expected 0 to 1e+06":                func(c *Config) { c.Loss.MinSNRGamma = 1e300 },
 		"epochs is 2147483647, expected 0 to 1000000":                      func(c *Config) { c.Epochs = math.MaxInt32 },
 		"accumulate is 2147483647, expected 1 to 1048576":                  func(c *Config) { c.Accumulate = math.MaxInt32 },
 		"batch is 5000, expected 1 to 4096":                                func(c *Config) { c.Batch = 5000 },
