@@ -64,6 +64,9 @@ func (c *Config) Check() error {
 		// Of such a size only the area would count.
 		fault("images.size is %dx%d, longer than images.max-ratio, %v, allows: no image would have it; images.buckets: false gives it to all", i.Width, i.Height, i.MaxRatio)
 	}
+	if i := c.Images; i.Buckets && i.MinSide == 0 && i.Width*i.Height > 0 && min(i.Width, i.Height) < 16 {
+		fault("images.size is %dx%d, and buckets' sides may be half of it: expected 16 or more, or images.buckets: false", i.Width, i.Height)
+	}
 	within("images.flip", c.Images.Flip, 0, 1)
 	least("captions.keep", c.Captions.Keep, 0)
 	within("captions.group-dropout", c.Captions.GroupDropout, 0, 1)
@@ -87,6 +90,8 @@ func (c *Config) Check() error {
 				fault("%v", e)
 			}
 		}
+		within("hola.alpha", h.Alpha, 0, 1e6)
+		within("hola.beta", h.Beta, 0, 1e6)
 	}
 	notBelow("vae.kl-weight", c.VAE.KLWeight)
 	notBelow("text.end-weight", c.Text.EndWeight)
@@ -108,6 +113,9 @@ func (c *Config) Check() error {
 		for _, e := range flatten(err) {
 			fault("%s", optimizerNames.Replace(e.Error()))
 		}
+	}
+	if d := c.Optimizer.WeightDecay; d*c.LearningRate > 1 {
+		fault("optimizer.weight-decay is %v: times the learning rate of %v, a step would take more from a weight than there is", d, c.LearningRate)
 	}
 	if e := c.Optimizer.Epsilon; e > 0 && e < 1e-30 { // 0 in float32, by which a gradient of 0 would be divided
 		fault("optimizer.epsilon is %v, expected 1e-30 or more", e)

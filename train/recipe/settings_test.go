@@ -150,6 +150,9 @@ func TestCheckBounds(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"lora.rank is 2000000000, expected 1 to 2048":                      func(c *Config) { c.LoRA.Rank = 2_000_000_000 },
 		"learning-rate is 1e+300, expected a number above 0, up to 1":      func(c *Config) { c.LearningRate = 1e300 },
+		"optimizer.weight-decay is 1e+30: times the learning rate of":      func(c *Config) { c.Optimizer.WeightDecay = 1e30 },
+		"hola.beta is 1e+38, expected 0 to 1e+06":                          func(c *Config) { c.HOLA.Beta = 1e38 },
+		"images.size is 8x8, and buckets' sides may be half of it":         func(c *Config) { c.Images.Width, c.Images.Height = 8, 8 },
 		"optimizer.epsilon is 1e-300, expected 1e-30 or more":              func(c *Config) { c.Optimizer.Epsilon = 1e-300 },
 		"schedule.power is 1e+300, expected a number above 0, up to 1000":  func(c *Config) { c.Schedule.Power = 1e300 },
 		"lora.alpha is 1e+38, expected 0 to 1e+06":                         func(c *Config) { c.LoRA.Alpha = 1e38 },
