@@ -106,7 +106,7 @@ func TestAWorkerStopsWhileUploadsAreRead(t *testing.T) {
 	working(t, quick(), nil, func(b *bench) {
 		b.shelf.set(job.Errorf(job.Unavailable, "the store is down"))
 		id, other := b.fromUpload(2, 10, "in_a.png", ""), b.fromUpload(1, 10, "in_b.png", "")
-		time.Sleep(5 * time.Second)
+		time.Sleep(5*time.Second + 100*time.Millisecond) // between beats, which would find the image fenced
 		b.source.cancel(other, true)
 		time.Sleep(30 * time.Second)
 		if n := b.count(job.EventRevoked); n != 1 {
