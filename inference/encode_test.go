@@ -20,10 +20,7 @@ func TestTrainingSeesWhatIsDrawn(t *testing.T) {
 			prompts := []string{"a full-body shot, an Asian adult female", "", shirts(30), "a headshot", "a headshot", "an adult Indian male, fit"}
 			for _, rows := range []int{0, 5} {
 				o := encode.Options{Threads: 2, Rows: rows}
-				texts, err := encode.NewTexts(rt, m.Pipeline, o)
-				if err != nil {
-					t.Fatal(err)
-				}
+				texts := encode.NewTexts(rt, m.set, o)
 				got, err := texts.Encode(t.Context(), prompts)
 				if err != nil {
 					t.Fatal(err)
@@ -62,10 +59,7 @@ func sameLatents(t *testing.T, m *Model) {
 			pixels[c*w*h+i] = float32(2*(float32(img.Pix[4*i+c])/255)) - 1
 		}
 	}
-	v, err := encode.NewVAE(m.decoder.runtime, m.Pipeline, encode.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := encode.NewVAE(m.decoder.runtime, m.set, encode.Options{Threads: 2})
 	moments, err := v.Moments(t.Context(), encode.Picture{Content: "it", Width: w, Height: h, Pixels: encode.Given(pixels)})
 	if err != nil {
 		t.Fatal(err)

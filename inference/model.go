@@ -2,17 +2,16 @@ package inference
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
 	"sync"
 
 	"cosmicman/diffusion"
 	"cosmicman/model"
+	"cosmicman/networks"
 	"cosmicman/onnx"
 	"cosmicman/ort"
 	"cosmicman/tokenizer"
 	"cosmicman/weights"
-	"cosmicman/weights/bind"
 	"cosmicman/weights/lora"
 )
 
@@ -38,6 +37,7 @@ type Model struct {
 	VAE      model.VAEConfig
 	Schedule diffusion.Config
 
+	set     *networks.Set
 	texts   []textEncoder // one, or SDXL's two
 	encoded *textCache
 	images  *imageCache
@@ -61,9 +61,8 @@ type textEncoder struct {
 	tokenizer *tokenizer.Tokenizer
 }
 
-// Load reads every config of the pipeline, writes the graphs and checks them
-// against the weight files. Sessions are made by [Model.Warm] or when they are
-// first needed. Every fault is named at once.
+// Load opens the pipeline's networks, see [networks.Open]. Sessions are made by
+// [Model.Warm] or when they are first needed.
 func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 	if s.Threads == 0 {
 		s.Threads = runtime.NumCPU()
@@ -74,123 +73,26 @@ func Load(rt *ort.Runtime, p *weights.Pipeline, s Settings) (*Model, error) {
 	if s.Proofs == nil {
 		s.Proofs = &Proofs{}
 	}
-	m := &Model{Pipeline: p, encoded: newTextCache(s.TextCache), images: newImageCache(imageCacheBytes)}
-	var faults []error
-	note := func(path string, err error) bool {
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", path, err))
-		}
-		return err == nil
-	}
-	part := func(c *weights.Component, graphs ...*onnx.Graph) {
-		if err := c.Index.Check(bind.Params(graphs...)); err != nil {
-			faults = append(faults, err)
-		}
+	set, err := networks.Open(p)
+	if err != nil {
+		return nil, err
 	}
 	net := func(g *onnx.Graph, c *weights.Component) *network {
 		return &network{graph: g, component: c, settings: s, runtime: rt}
 	}
-	for i, c := range []*weights.Component{p.TextEncoder, p.TextEncoder2} {
-		if c == nil {
-			continue
-		}
-		config, err := model.ParseText(c.Config.JSON, i == 1)
-		if !note(c.Config.Path, err) {
-			continue
-		}
-		folder := []string{p.Tokenizer, p.Tokenizer2}[i]
-		t, err := openTokenizer(folder, i)
-		if note(folder, err) {
-			config.Tokens = min(int64(t.MaxLength()), config.Positions) // fit names one that is longer
-		}
-		g, err := model.Text(config)
-		if !note(c.Config.Path, err) {
-			continue
-		}
-		part(c, g)
-		if t == nil {
-			continue
-		}
-		m.texts = append(m.texts, textEncoder{net(g, c), config, t})
+	m := &Model{
+		Pipeline: p, UNet: set.UNet.Config, VAE: set.VAE.Config, Schedule: set.Schedule,
+		set: set, encoded: newTextCache(s.TextCache), images: newImageCache(imageCacheBytes),
+		unet: net(set.UNet.Graph, p.UNet), decoder: net(set.VAE.Decoder, p.VAE), encoder: net(set.VAE.Encoder, p.VAE),
 	}
-	var err error
-	if m.UNet, err = model.ParseUNet(p.UNet.Config.JSON); note(p.UNet.Config.Path, err) {
-		if g, err := model.UNet(m.UNet); note(p.UNet.Config.Path, err) {
-			part(p.UNet, g)
-			m.unet = net(g, p.UNet)
-		}
-	}
-	if m.VAE, err = model.ParseVAE(p.VAE.Config.JSON); note(p.VAE.Config.Path, err) {
-		dec, err := model.VAEDecoder(m.VAE)
-		enc, err2 := model.VAEEncoder(m.VAE)
-		if note(p.VAE.Config.Path, errors.Join(err, err2)) {
-			part(p.VAE, dec, enc)
-			m.decoder, m.encoder = net(dec, p.VAE), net(enc, p.VAE)
-		}
-	}
-	m.Schedule, err = diffusion.ParseConfig(p.Scheduler.JSON)
-	note(p.Scheduler.Path, err)
-	if len(faults) == 0 {
-		faults = m.fit()
-	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+	for _, t := range set.Texts {
+		m.texts = append(m.texts, textEncoder{net(t.Graph, t.Component), t.Config, t.Tokenizer})
 	}
 	m.adapted = map[string]*variants{lora.UNet: {plain: m.unet, component: lora.UNet}}
 	for i := range m.texts {
 		m.adapted[textParts[i]] = &variants{plain: m.texts[i].network, component: textParts[i]}
 	}
 	return m, nil
-}
-
-func openTokenizer(folder string, i int) (*tokenizer.Tokenizer, error) {
-	if folder != "" {
-		return tokenizer.Load(folder)
-	}
-	if i == 1 {
-		return tokenizer.DefaultZeroPad(), nil
-	}
-	return tokenizer.Default(), nil
-}
-
-// fit finds parts that do not go together, such as an SDXL UNet in an SD base.
-func (m *Model) fit() []error {
-	var faults []error
-	unet := m.Pipeline.UNet.Dir
-	want := func(what string, have, need int64, where string) {
-		if have != need {
-			faults = append(faults, fmt.Errorf("the UNet of %s does not fit %s: its %s is %d, expected %d", unet, where, what, have, need))
-		}
-	}
-	base := m.Pipeline.Dir
-	want("in_channels", m.UNet.InChannels, m.VAE.LatentChannels, "the VAE of "+base)
-	want("out_channels", m.UNet.OutChannels, m.VAE.LatentChannels, "the VAE of "+base)
-	var width int64
-	for i := range m.texts {
-		t := &m.texts[i]
-		width += t.config.Hidden
-		if n := int64(t.tokenizer.MaxLength()); n > t.config.Positions {
-			faults = append(faults, fmt.Errorf("tokenizer %d gives %d tokens, its text encoder takes %d", i+1, n, t.config.Positions))
-		}
-		if n := int64(t.tokenizer.VocabSize()); n > t.config.Vocabulary {
-			faults = append(faults, fmt.Errorf("tokenizer %d has ids up to %d, its text encoder's vocab_size is %d", i+1, n-1, t.config.Vocabulary))
-		}
-	}
-	if len(m.texts) == 2 && m.texts[0].tokenizer.MaxLength() != m.texts[1].tokenizer.MaxLength() {
-		faults = append(faults, fmt.Errorf("the tokenizers of %s give %d and %d tokens, expected as many", base,
-			m.texts[0].tokenizer.MaxLength(), m.texts[1].tokenizer.MaxLength()))
-	}
-	want("cross_attention_dim", m.UNet.CrossAttentionDim[0], width, "the text encoders of "+base)
-	switch xl := m.Pipeline.Family == weights.SDXL; {
-	case xl && !m.UNet.TextTime:
-		faults = append(faults, fmt.Errorf("the UNet of %s does not fit %s: it has no addition_embed_type text_time, which SDXL needs", unet, base))
-	case !xl && m.UNet.TextTime:
-		faults = append(faults, fmt.Errorf("the UNet of %s does not fit %s: it has addition_embed_type text_time, which is SDXL's", unet, base))
-	case xl:
-		second := m.texts[1].config
-		want("text embedding", m.UNet.TextEmbedDim(), second.Projection, "the second text encoder of "+base)
-	}
-	return faults
 }
 
 // Warm makes the sessions that drawing begins with, all at once.
@@ -217,17 +119,8 @@ func (m *Model) warm(nets ...*network) error {
 	return errors.Join(all...)
 }
 
-// NativeSize is the width and height in pixels that the model was trained for,
-// 0 and 0 where its config does not say. SD's first configs say 32 and mean 64,
-// so diffusers' SD pipeline takes no less from a config of that age.
-func (m *Model) NativeSize() (width, height int) {
-	h, w := m.UNet.SampleSize[0], m.UNet.SampleSize[1]
-	if m.UNet.BeforeSampleSizes && m.Pipeline.Family == weights.SD {
-		h, w = max(h, 64), max(w, 64)
-	}
-	f := m.VAE.Factor()
-	return int(w) * f, int(h) * f
-}
+// NativeSize is [networks.Set.NativeSize].
+func (m *Model) NativeSize() (width, height int) { return m.set.NativeSize() }
 
 // Tokenizer returns that of the first text encoder.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.texts[0].tokenizer }

@@ -51,6 +51,9 @@ const drawing = `
 	newmodel/fill    <- tensor diffusion
 	newmodel         <- newmodel/fill model weights tokenizer weights/bind
 
+	# A pipeline opened: configs, graphs, weight files held against each other.
+	networks         <- model weights weights/bind diffusion tokenizer
+
 	# The one door to ONNX Runtime and to C.
 	ort              <- tensor github.com/yalue/onnxruntime_go C
 
@@ -63,14 +66,14 @@ const drawing = `
 	dolls            <- prompt artifact github.com/parquet-go/parquet-go golang.org/x/sync
 
 	# Two engines on the same layers. Neither knows the other, nor who calls.
-	inference        <- internal/lru model weights weights/bind weights/lora ort diffusion prompt picture artifact job
+	inference        <- internal/lru networks model weights weights/bind weights/lora ort diffusion prompt picture artifact job
 	train            <- model weights weights/bind weights/lora ort diffusion prompt artifact autodiff
 	train/dataset    <- train picture github.com/parquet-go/parquet-go golang.org/x/sync
-	train/encode     <- internal/lru train picture golang.org/x/sync
+	train/encode     <- networks internal/lru train picture golang.org/x/sync
 	train/checkpoint <- weights
 	train/loop       <- train train/checkpoint
 	train/journal    <- train/loop picture google.golang.org/protobuf/encoding/protowire golang.org/x/image
-	train/recipe     <- train/dataset train/encode train/loop train/journal newmodel internal/spelling
+	train/recipe     <- networks train/dataset train/encode train/loop train/journal newmodel internal/spelling
 
 	# Two ways in. Neither knows a tensor.
 	scheduler           <- job
@@ -104,6 +107,7 @@ const drawing = `
 	tests cmd/cosmicman <- weights/hub/hubtest github.com/rogpeppe/go-internal/testscript github.com/chromedp/chromedp github.com/chromedp/cdproto
 	tests onnx/onnxtest <- ort weights diffusion
 	tests model         <- onnx/onnxtest ort weights diffusion newmodel/fill
+	tests networks      <- newmodel
 	tests inference     <- newmodel train/encode
 	tests train/encode  <- newmodel
 	tests train         <- newmodel onnx/onnxtest dolls

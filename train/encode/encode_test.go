@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cosmicman/diffusion"
+	"cosmicman/networks"
 	"cosmicman/ort"
 	"cosmicman/train"
 	"cosmicman/weights"
@@ -23,10 +24,11 @@ import (
 func newTexts(t testing.TB, rt *ort.Runtime, p *weights.Pipeline, o Options) *Texts {
 	t.Helper()
 	o.Threads = cmp.Or(o.Threads, 1)
-	texts, err := NewTexts(rt, p, o)
+	set, err := networks.Open(p)
 	if err != nil {
 		t.Fatal(err)
 	}
+	texts := NewTexts(rt, set, o)
 	t.Cleanup(func() { texts.Free() })
 	return texts
 }
@@ -34,10 +36,11 @@ func newTexts(t testing.TB, rt *ort.Runtime, p *weights.Pipeline, o Options) *Te
 func newVAE(t testing.TB, rt *ort.Runtime, p *weights.Pipeline, o Options) *VAE {
 	t.Helper()
 	o.Threads = cmp.Or(o.Threads, 1)
-	v, err := NewVAE(rt, p, o)
+	set, err := networks.Open(p)
 	if err != nil {
 		t.Fatal(err)
 	}
+	v := NewVAE(rt, set, o)
 	t.Cleanup(func() { v.Free() })
 	return v
 }

@@ -10,6 +10,7 @@ import (
 
 	"cosmicman/diffusion"
 	"cosmicman/model"
+	"cosmicman/networks"
 	"cosmicman/ort"
 	"cosmicman/prompt"
 	"cosmicman/tokenizer"
@@ -44,65 +45,19 @@ type textEncoder struct {
 	tokenizer *tokenizer.Tokenizer
 }
 
-// NewTexts checks the pipeline's text encoders against their files. Sessions are made
-// when a text is first encoded that is not kept. Every fault is named at once.
-func NewTexts(rt *ort.Runtime, p *weights.Pipeline, o Options) (*Texts, error) {
-	t := &Texts{family: p.Family, rows: rows{most: o.Rows}, store: newStore(o)}
-	var faults []error
-	for i, c := range []*weights.Component{p.TextEncoder, p.TextEncoder2} {
-		if c == nil {
-			continue
-		}
-		config, err := model.ParseText(c.Config.JSON, i == 1)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", c.Config.Path, err))
-			continue
-		}
-		folder := []string{p.Tokenizer, p.Tokenizer2}[i]
-		tok, err := openTokenizer(folder, i)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", folder, err))
-			continue
-		}
-		if n := int64(tok.MaxLength()); n > config.Positions {
-			faults = append(faults, fmt.Errorf("tokenizer %d of %s gives %d tokens, its text encoder takes %d", i+1, p.Dir, n, config.Positions))
-			continue
-		}
-		config.Tokens = int64(tok.MaxLength())
-		if i == 1 && len(t.encoders) == 1 && t.tokens != tok.MaxLength() {
-			faults = append(faults, fmt.Errorf("the tokenizers of %s give %d and %d tokens, expected as many", p.Dir, t.tokens, tok.MaxLength()))
-		}
-		t.tokens = tok.MaxLength()
-		t.width += int(config.Hidden)
+// NewTexts makes no session: they are made when a text is first encoded that is not
+// kept.
+func NewTexts(rt *ort.Runtime, n *networks.Set, o Options) *Texts {
+	t := &Texts{family: n.Family, rows: rows{most: o.Rows}, store: newStore(o)}
+	for i, x := range n.Texts {
+		t.encoders = append(t.encoders, textEncoder{newNetwork(rt, x.Component, o, x.Graph), x.Config, x.Tokenizer})
+		t.tokens = x.Tokenizer.MaxLength() // of both
+		t.width += int(x.Config.Hidden)
 		if i == 1 {
-			t.pooled = int(config.Projection)
+			t.pooled = int(x.Config.Projection)
 		}
-		g, err := model.Text(config)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", c.Config.Path, err))
-			continue
-		}
-		n, err := newNetwork(rt, c, o, g)
-		if err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		t.encoders = append(t.encoders, textEncoder{n, config, tok})
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
-	return t, nil
-}
-
-func openTokenizer(folder string, i int) (*tokenizer.Tokenizer, error) {
-	switch {
-	case folder != "":
-		return tokenizer.Load(folder)
-	case i == 1:
-		return tokenizer.DefaultZeroPad(), nil
-	}
-	return tokenizer.Default(), nil
+	return t
 }
 
 // Tokens is how many tokens a text has, padding included: 77.

@@ -8,6 +8,7 @@ import (
 
 	"cosmicman/diffusion"
 	"cosmicman/model"
+	"cosmicman/networks"
 	"cosmicman/ort"
 	"cosmicman/weights"
 )
@@ -39,27 +40,10 @@ type VAE struct {
 	turn    sync.Mutex // of who encodes
 }
 
-// NewVAE checks the pipeline's VAE against its files. The session is made when a
-// picture is first encoded whose moments are not kept.
-func NewVAE(rt *ort.Runtime, p *weights.Pipeline, o Options) (*VAE, error) {
-	c := p.VAE
-	config, err := model.ParseVAE(c.Config.JSON)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Config.Path, err)
-	}
-	encoder, err := model.VAEEncoder(config)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Config.Path, err)
-	}
-	decoder, err := model.VAEDecoder(config)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Config.Path, err)
-	}
-	n, err := newNetwork(rt, c, o, encoder, decoder)
-	if err != nil {
-		return nil, err
-	}
-	return &VAE{network: n, config: config, family: p.Family, store: newStore(o)}, nil
+// NewVAE makes no session: it is made when a picture is first encoded whose moments are
+// not kept.
+func NewVAE(rt *ort.Runtime, n *networks.Set, o Options) *VAE {
+	return &VAE{network: newNetwork(rt, n.VAE.Component, o, n.VAE.Encoder), config: n.VAE.Config, family: n.Family, store: newStore(o)}
 }
 
 // Factor is how many pixels one latent is wide: 8.

@@ -105,11 +105,11 @@ func (r *Run) trainedParameters() (int64, error) {
 	}
 	switch c.Teach {
 	case TeachVAE:
-		return all(b.VAE), nil
+		return all(b.Pipeline.VAE), nil
 	case TeachText:
 		return all(b.TextEncoder, b.TextEncoder2), nil
 	case TeachUNet:
-		n := all(b.UNet)
+		n := all(b.Pipeline.UNet)
 		if c.TextEncoders {
 			n += all(b.TextEncoder, b.TextEncoder2)
 		}
@@ -149,7 +149,7 @@ func (r *Run) memoryNeeds() ([]need, error) {
 	needs := []need{{"weights that are trained, with gradients and moments", loop.StateBytes(n, c.EMA > 0)}}
 	switch c.Teach {
 	case TeachLoRA:
-		needs = append(needs, need{"frozen weights", fileBytes(b.UNet)})
+		needs = append(needs, need{"frozen weights", fileBytes(b.Pipeline.UNet)})
 		fallthrough
 	case TeachUNet:
 		needs = append(needs, need{"text encoders", fileBytes(b.TextEncoder) + fileBytes(b.TextEncoder2)})
@@ -225,10 +225,10 @@ func (r *Run) diskNeeds() ([]need, error) {
 
 // cacheBytes is about what the moments of all images take.
 func (r *Run) cacheBytes() int64 {
-	f, c := int64(r.base.vae.Factor()), &r.config
+	f, c := int64(r.base.VAE.Config.Factor()), &r.config
 	bytes := int64(0)
 	for _, s := range r.facts.Sizes {
-		one := 2 * r.base.vae.LatentChannels * (int64(s.Size.Width) / f) * (int64(s.Size.Height) / f) * 4
+		one := 2 * r.base.VAE.Config.LatentChannels * (int64(s.Size.Width) / f) * (int64(s.Size.Height) / f) * 4
 		bytes += one * int64(s.Images)
 	}
 	if c.Images.Flip > 0 && c.Images.Flip < 1 {

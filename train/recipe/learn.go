@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"cosmicman/artifact"
-	"cosmicman/model"
 	"cosmicman/tensor"
 	"cosmicman/train"
 	"cosmicman/train/dataset"
@@ -196,7 +195,7 @@ func (r *Run) unetTask(ctx context.Context) (task, error) {
 	if t.learner, err = train.NewUNetLearner(r.env.Runtime, r.unetOptions()); err != nil {
 		return nil, err
 	}
-	t.parts = []part{{component: r.base.UNet.Name, tensors: t.learner.Tensors(), layers: t.learner.Adapter()}}
+	t.parts = []part{{component: r.base.Pipeline.UNet.Name, tensors: t.learner.Tensors(), layers: t.learner.Adapter()}}
 	if r.config.TextEncoders {
 		if err := r.teachTexts(t); err != nil {
 			return nil, errors.Join(err, t.close())
@@ -211,10 +210,7 @@ func (r *Run) unetBatches(ctx context.Context) (*unetTask, error) {
 	if err := r.openCache(); err != nil {
 		return nil, err
 	}
-	var err error
-	if r.vae, err = encode.NewVAE(r.env.Runtime, r.base.Pipeline, encode.Options{Threads: c.Threads, Cache: r.cache, Half: c.Cache.Half, Memory: 256 << 20}); err != nil {
-		return nil, err
-	}
+	r.vae = encode.NewVAE(r.env.Runtime, r.base.Set, encode.Options{Threads: c.Threads, Cache: r.cache, Half: c.Cache.Half, Memory: 256 << 20})
 	return &unetTask{run: r, config: c, set: r.set, texts: r.texts, vae: r.vae, noising: r.noising, hola: r.hola != nil}, r.prefill(ctx)
 }
 
@@ -222,7 +218,7 @@ func (r *Run) unetBatches(ctx context.Context) (*unetTask, error) {
 func (r *Run) unetOptions() train.UNetOptions {
 	c := &r.config
 	o := train.UNetOptions{
-		Config: r.base.unet, Weights: r.base.UNet.Index, Noising: r.noising, Pixels: int64(r.base.vae.Factor()),
+		Config: r.base.UNet.Config, Weights: r.base.UNet.Component.Index, Noising: r.noising, Pixels: int64(r.base.VAE.Config.Factor()),
 		Seed: train.SeedOf(c.Seed, "initial weights"), HOLA: r.hola, MinSNR: c.Loss.MinSNRGamma,
 		Recompute: c.Recompute, Threads: c.Threads, Through: c.TextEncoders,
 	}
@@ -235,19 +231,13 @@ func (r *Run) unetOptions() train.UNetOptions {
 // teachTexts has the text encoders learn beside the UNet.
 func (r *Run) teachTexts(t *unetTask) error {
 	c := &r.config
-	encoders := r.encoders()
 	occurring, err := r.occurring()
 	if err != nil {
 		return err
 	}
-	for i, e := range encoders {
-		config, err := model.ParseText(e.Config.JSON, i == 1)
-		if err != nil {
-			return fmt.Errorf("%s: %w", e.Config.Path, err)
-		}
-		config.Tokens = int64(r.texts.Tokens())
+	for i, e := range r.base.Texts {
 		o := train.TextOptions{
-			Component: e.Name, Config: config, Weights: e.Index, Penultimate: len(encoders) == 2, Pooled: i == 1,
+			Component: e.Component.Name, Config: e.Config, Weights: e.Component.Index, Penultimate: len(r.base.Texts) == 2, Pooled: i == 1,
 			Seed: train.SeedOf(c.Seed, "initial weights"), Occurring: occurring[i], Recompute: c.Recompute, Threads: c.Threads,
 		}
 		if c.Teach == TeachLoRA {
@@ -258,7 +248,7 @@ func (r *Run) teachTexts(t *unetTask) error {
 			return err
 		}
 		t.taught = append(t.taught, l)
-		t.parts = append(t.parts, part{component: e.Name, tensors: l.Tensors(), layers: l.Adapter(), whole: l.Whole})
+		t.parts = append(t.parts, part{component: e.Component.Name, tensors: l.Tensors(), layers: l.Adapter(), whole: l.Whole})
 	}
 	return r.texts.Free()
 }
@@ -342,7 +332,7 @@ func (t *unetTask) write(ctx context.Context, v [][]float32, suffix string) ([]s
 	}
 	dir := t.run.path("unet" + suffix)
 	return []string{dir}, replaceFolder(dir, func(aside string) error {
-		return b.writeComponent(ctx, aside, b.UNet, trained[b.UNet.Name], dtype)
+		return b.writeComponent(ctx, aside, b.Pipeline.UNet, trained[b.Pipeline.UNet.Name], dtype)
 	})
 }
 

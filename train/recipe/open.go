@@ -85,11 +85,9 @@ func (r *Run) open(ctx context.Context) error {
 	if err := errors.Join(r.fresh(), r.apart()); err != nil {
 		return err
 	}
-	if r.texts, err = encode.NewTexts(r.env.Runtime, r.base.Pipeline, r.textOptions()); err != nil {
-		return err
-	}
-	width, height := r.base.size()
-	options, err := c.dataOptions(width, height, r.base.vae.Factor(), r.texts.Tokenizer())
+	r.texts = encode.NewTexts(r.env.Runtime, r.base.Set, r.textOptions())
+	width, height := r.base.NativeSize()
+	options, err := c.dataOptions(width, height, r.base.VAE.Config.Factor(), r.texts.Tokenizer())
 	if err != nil {
 		return err
 	}
@@ -124,7 +122,7 @@ func (r *Run) open(ctx context.Context) error {
 // predict finds out what the UNet learns to predict.
 func (r *Run) predict() (err error) {
 	c := &r.config
-	if r.noising, err = r.base.schedule.Noising(); err != nil {
+	if r.noising, err = r.base.Schedule.Noising(); err != nil {
 		return fmt.Errorf("%s: %w", r.base.Scheduler.Path, err)
 	}
 	if c.Loss.Prediction == "auto" || c.Loss.Prediction == r.noising.Prediction || c.Teach != TeachLoRA && c.Teach != TeachUNet {
@@ -202,14 +200,14 @@ func (r *Run) supervise() error {
 		return nil
 	}
 	h := c.HOLA.HOLA
-	g, err := model.UNet(r.base.unet)
+	g, err := model.UNet(r.base.UNet.Config)
 	if err != nil {
 		return err
 	}
 	if len(h.Layers) == 0 && len(h.Strides) == 0 {
 		all := h
 		all.Layers = []string{"*"}
-		_, layers, err := all.Supervise(g, int64(r.base.vae.Factor()))
+		_, layers, err := all.Supervise(g, int64(r.base.VAE.Config.Factor()))
 		if err != nil {
 			return asFaults(err)
 		}
@@ -217,15 +215,15 @@ func (r *Run) supervise() error {
 		if h.Strides[0] != publishedStride {
 			r.notes = append(r.notes, fmt.Sprintf("HOLA looks at attentions of %d pixels a position: the model has none of %d", h.Strides[0], publishedStride))
 		}
-		if g, err = model.UNet(r.base.unet); err != nil {
+		if g, err = model.UNet(r.base.UNet.Config); err != nil {
 			return err
 		}
 	}
-	if _, r.layers, err = h.Supervise(g, int64(r.base.vae.Factor())); err != nil {
+	if _, r.layers, err = h.Supervise(g, int64(r.base.VAE.Config.Factor())); err != nil {
 		return asFaults(err)
 	}
 	if h.Reduction == train.ByPaper {
-		w, he := r.base.size()
+		w, he := r.base.NativeSize()
 		stride := int(r.layers[0].Stride)
 		positions := max(1, w/stride*(he/stride))
 		r.notes = append(r.notes, fmt.Sprintf("hola.reduction is paper, whose sums are larger than means: a hola.beta of %.3g would be about as strong as it is with authors",

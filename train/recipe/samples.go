@@ -137,7 +137,7 @@ func (r *Run) sampleSize() (width, height int) {
 	case c.Images.Width != 0:
 		return c.Images.Width, c.Images.Height
 	}
-	return r.base.size()
+	return r.base.NativeSize()
 }
 
 // shellWord is a text as a word of a shell's line.

@@ -3,10 +3,8 @@ package recipe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
-	"cosmicman/model"
 	"cosmicman/train"
 	"cosmicman/train/dataset"
 	"cosmicman/train/journal"
@@ -36,36 +34,22 @@ func (r *Run) textTask() (task, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, e := range r.encoders() {
-		config, err := model.ParseText(e.Config.JSON, i == 1)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.Config.Path, err)
-		}
-		config.Tokens = int64(r.texts.Tokens())
+	for i, e := range r.base.Texts {
 		words, err := train.NewWords(captions[i])
 		if err != nil {
 			return nil, asFaults(err)
 		}
 		l, err := train.NewWordsLearner(r.env.Runtime, train.WordsOptions{
-			Component: e.Name, Config: config, Weights: e.Index, Words: words,
+			Component: e.Component.Name, Config: e.Config, Weights: e.Component.Index, Words: words,
 			Seed: train.SeedOf(r.config.Seed, "initial weights", int64(i)), Threads: r.config.Threads,
 		})
 		if err != nil {
 			return nil, errors.Join(err, t.close())
 		}
 		t.words, t.learners = append(t.words, words), append(t.learners, l)
-		t.parts = append(t.parts, part{component: e.Name, tensors: l.Tensors(), whole: l.Whole})
+		t.parts = append(t.parts, part{component: e.Component.Name, tensors: l.Tensors(), whole: l.Whole})
 	}
 	return t, nil
-}
-
-// encoders are the model's text encoders, in its order.
-func (r *Run) encoders() []*weights.Component {
-	all := []*weights.Component{r.base.TextEncoder}
-	if r.base.TextEncoder2 != nil {
-		all = append(all, r.base.TextEncoder2)
-	}
-	return all
 }
 
 // tokenized is a caption as each text encoder takes it.
@@ -90,7 +74,7 @@ func (r *Run) tokenized(c dataset.Caption) ([]train.Tokenized, error) {
 // allWords are captions with every word that a caption of the run can have, by text
 // encoder: whole ones, and each phrase by itself, since a long caption is cut.
 func (r *Run) allWords() ([][]train.Tokenized, error) {
-	all := make([][]train.Tokenized, len(r.encoders()))
+	all := make([][]train.Tokenized, len(r.base.Texts))
 	add := func(c dataset.Caption) error {
 		of, err := r.tokenized(c)
 		for i, t := range of {
@@ -225,8 +209,8 @@ func (t *textTask) write(ctx context.Context, v [][]float32, suffix string) ([]s
 		return t.run.writePart(ctx, t.run.base.TextEncoder, trained, suffix)
 	}
 	var all []string
-	for _, e := range t.run.encoders() {
-		paths, err := t.run.writePart(ctx, e, trained, suffix)
+	for _, e := range t.run.base.Texts {
+		paths, err := t.run.writePart(ctx, e.Component, trained, suffix)
 		if all = append(all, paths...); err != nil {
 			return all, err
 		}
@@ -253,9 +237,10 @@ func (r *Run) writePart(ctx context.Context, c *weights.Component, trained value
 	if r.config.Write.Pipeline {
 		dir := r.path("model" + suffix)
 		with := *r.base
-		if pipeline := *with.Pipeline; c.Name == r.base.VAE.Name {
+		if set, pipeline := *with.Set, *with.Pipeline; c.Name == pipeline.VAE.Name {
 			pipeline.VAE = c
-			with.Pipeline = &pipeline
+			set.Pipeline = &pipeline
+			with.Set = &set
 		}
 		return []string{dir}, replaceFolder(dir, func(aside string) error { return with.writePipeline(ctx, aside, trained, dtype, "", false) })
 	}

@@ -41,7 +41,7 @@ func (r *Run) vaeTask() (task, error) {
 func (r *Run) vaeOptions() train.VAEOptions {
 	c := &r.config
 	return train.VAEOptions{
-		Config: r.base.vae, Weights: r.base.VAE.Index, Distance: train.Distance(c.VAE.Loss), KL: c.VAE.KLWeight,
+		Config: r.base.VAE.Config, Weights: r.base.VAE.Component.Index, Distance: train.Distance(c.VAE.Loss), KL: c.VAE.KLWeight,
 		Recompute: c.Recompute, Threads: c.Threads,
 	}
 }
@@ -62,7 +62,7 @@ func (t *vaeTask) PrepareHeld(ctx context.Context, number int) (train.Batch, err
 
 func (t *vaeTask) batch(ctx context.Context, visits []dataset.Visit, noisy bool) (*vaeBatch, error) {
 	b := &vaeBatch{}
-	config := t.run.base.vae
+	config := t.run.base.VAE.Config
 	for _, v := range visits {
 		p, err := t.run.set.Picture(ctx, v)
 		if fault, is := errors.AsType[*dataset.Fault](err); is {
@@ -152,7 +152,7 @@ func beside(a, b *image.NRGBA) *image.NRGBA {
 
 // foldable refuses at once what cannot be done to the latents at the end.
 func (r *Run) foldable() error {
-	v := r.base.vae
+	v := r.base.VAE.Config
 	switch r.config.VAE.Latents {
 	case "none":
 		return nil
@@ -176,7 +176,7 @@ func (t *vaeTask) write(ctx context.Context, v [][]float32, suffix string) ([]st
 	for i, x := range t.Tensors() {
 		trained[x.Name] = v[i]
 	}
-	c := *t.run.base.VAE
+	c := *t.run.base.Pipeline.VAE
 	factor, err := t.fold(ctx, v, trained)
 	if err != nil {
 		return nil, fmt.Errorf("the latents: %w; the run is saved, and --resume with --vae-latents none writes it as it is", err)
@@ -211,7 +211,7 @@ func (t *vaeTask) fold(ctx context.Context, v [][]float32, trained map[string][]
 			if err != nil {
 				return err
 			}
-			config := t.run.base.vae
+			config := t.run.base.VAE.Config
 			if err := l.Add(moments, int(config.LatentChannels), (b.Height/config.Factor())*(b.Width/config.Factor())); err != nil {
 				return err
 			}

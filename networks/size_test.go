@@ -1,4 +1,4 @@
-package inference
+package networks
 
 import (
 	"testing"
@@ -28,8 +28,8 @@ func TestNativeSize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := Model{Pipeline: &weights.Pipeline{Family: c.family}, UNet: config, VAE: model.VAEConfig{BlockOut: make([]int64, 4)}}
-		if w, h := m.NativeSize(); w != c.width || h != c.height {
+		s := Set{Pipeline: &weights.Pipeline{Family: c.family}, UNet: UNet{Config: config}, VAE: VAE{Config: model.VAEConfig{BlockOut: make([]int64, 4)}}}
+		if w, h := s.NativeSize(); w != c.width || h != c.height {
 			t.Errorf("%s %s: %dx%d, want %dx%d", c.family, c.config, w, h, c.width, c.height)
 		}
 	}
